@@ -1,0 +1,40 @@
+# Everything happens in .venv; say PYTHON=python3.12 to make it from another Python (3.11 or newer).
+PYTHON ?= python3
+PIP = .venv/bin/python -m pip install --constraint constraints.txt
+
+.PHONY: run ui deploy test check base
+
+run: .venv/installed
+	@.venv/bin/python -m flows.pipeline
+
+# Prefect's and MLflow's pages and the worker behind Prefect's Run button, until Ctrl-C
+ui: .venv/installed
+	@.venv/bin/python -m flows.ui
+
+# the form behind that button, anew from HEAD
+deploy: .venv/installed
+	@.venv/bin/python -m flows.deploy
+
+test: .venv/installed-dev
+	.venv/bin/python -m pytest
+
+check: .venv/installed-dev
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/pyright
+	.venv/bin/python -m pytest
+
+# the model in assets/base, anew (assets/base.yaml says from what)
+base: .venv/installed
+	.venv/bin/python -m tasks pretrain
+
+# again only when what it reads has changed
+.venv/installed: pyproject.toml constraints.txt
+	test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	$(PIP) torch==2.13.0
+	$(PIP) --editable .
+	touch $@
+
+.venv/installed-dev: .venv/installed
+	$(PIP) --editable ".[dev]"
+	touch $@

@@ -1,0 +1,92 @@
+"""One stage a GPU, and no more stages at once than there are cores for, however they were started."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tasks.ledger import lock, state
+from tasks.refusal import Refusal
+
+POLL_SECONDS = 0.5
+DRIVERS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")  # NVIDIA, AMD, WSL
+Slots = dict[str, str | None]  # lock's name -> the GPU, or None for a share of the CPU
+
+
+@contextmanager
+def hold(device: str, threads: int) -> Iterator[str]:
+    """Waits for a free slot of `auto`, `cpu` or `cuda`; yields `cpu` or `cuda`.
+
+    A process that gets a GPU sees no other from then on (CUDA_VISIBLE_DEVICES), so this comes before its
+    first CUDA call. A Trainer that saw two would split every batch over both and change the numbers.
+    """
+    slots = _slots(device, threads)
+    told = False
+    while (taken := _first_free(slots)) is None:
+        if not told:
+            print(f"waits: other stages hold {', '.join(slots)}", flush=True)
+            told = True
+        time.sleep(POLL_SECONDS)
+    name, handle = taken
+    try:
+        if slots[name] is None:
+            yield "cpu"
+        else:
+            os.environ["CUDA_VISIBLE_DEVICES"] = slots[name] or ""
+            yield "cuda"
+    finally:
+        os.close(handle)
+
+
+def _first_free(slots: Slots) -> tuple[str, int] | None:
+    folder = state.folder("locks")
+    for name in slots:
+        handle = lock.take(folder / name)
+        if handle is not None:
+            return name, handle
+    return None
+
+
+def _slots(device: str, threads: int) -> Slots:
+    gpus = _visible_gpus() if device != "cpu" else []
+    if gpus:
+        return {f"cuda-{gpu}": gpu for gpu in gpus}
+    if device == "cuda":
+        raise Refusal(
+            "params.yaml: compute.device", "cuda is asked for and there is no GPU", "set auto or cpu"
+        )
+    return {f"cpu-{slot}": None for slot in range(_cpu_slots(threads))}
+
+
+def _visible_gpus() -> list[str]:
+    """As CUDA_VISIBLE_DEVICES names them, or their numbers."""
+    if not any(Path(driver).exists() for driver in DRIVERS):
+        return []  # known without torch, which a process that may wait for hours has no need of
+    import torch
+
+    count = torch.cuda.device_count()  # asks the driver only: CUDA stays closed
+    given = os.environ.get("CUDA_VISIBLE_DEVICES")
+    named = [part.strip() for part in given.split(",")] if given else []
+    return named[:count] if len(named) >= count else [str(number) for number in range(count)]
+
+
+def _cpu_slots(threads: int) -> int:
+    given = os.environ.get("GALLIM_CPU_SLOTS")
+    if given is None:
+        return max(1, _cores() // threads)
+    if not given.isdecimal() or int(given) < 1:
+        raise Refusal("GALLIM_CPU_SLOTS", f"{given!r} is no number of slots", "set 1 or more, or unset it")
+    return int(given)
+
+
+def _cores() -> int:
+    """Cores this process may use; a container's quota (cgroup v2) counts, which affinity does not show."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return min(cores, max(1, int(quota) // int(period)))
+    except (OSError, ValueError):  # no cgroup v2, or its quota is the word max
+        return cores

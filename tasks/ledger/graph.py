@@ -1,0 +1,58 @@
+"""What DVC's graph says of the stage at work; asked of DVC itself, whose templates are not for us to parse again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from tasks.ledger.target import Target, of_command
+
+
+def inputs(target: Target) -> list[Path] | None:
+    """Files and folders that dvc.yaml names as this target's dependencies, code too; None without a stage."""
+    stage = _stage(target)
+    if stage is None:
+        return None
+    from dvc.dependency.param import ParamsDependency
+
+    return sorted(_path(dep) for dep in stage.deps if not isinstance(dep, ParamsDependency))
+
+
+def owns(target: Target, path: Path) -> bool:
+    """Whether this is one of the target's outputs; where DVC has no stage for it, it may write what it likes."""
+    stage = _stage(target)
+    return stage is None or path in {_path(out) for out in stage.outs}
+
+
+@cache
+def _stage(target: Target) -> Any:
+    if not Path(".dvc").is_dir():
+        return None
+    from dvc.repo import Repo
+
+    with Repo(str(Path.cwd())) as repo:
+        for stage in _stages(repo):
+            command = getattr(stage, "cmd", None)
+            if isinstance(command, str) and of_command(command) == target:
+                return stage
+    return None
+
+
+def _stages(repo: Any) -> Iterator[Any]:
+    """The stage that dvc says it is running, which is quick to get; then all of them."""
+    from dvc.exceptions import DvcException
+
+    name = os.environ.get("DVC_STAGE")
+    if name:
+        with suppress(DvcException):  # inherited, and of another project
+            yield repo.stage.load_one("dvc.yaml", name=name.rpartition(":")[2])
+    yield from repo.index.stages
+
+
+def _path(thing: Any) -> Path:
+    path = Path(thing.fs_path)
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

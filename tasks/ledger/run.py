@@ -1,0 +1,164 @@
+"""One record as an MLflow run: its name, its settings, what it was made from, its numbers."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasks.ledger.provenance import flat
+from tasks.ledger.scratch import digest
+from tasks.ledger.target import Target
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+CONTENT = "dvc.content"
+BATCH_METRICS, BATCH_PARAMS = 1000, 100  # mlflow.utils.validation, as are the next two
+LONGEST_VALUE, LONGEST_DIGEST = 6000, 36
+DATA, SFT = Path("data/prepared"), Path("models/sft")
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is known of a run when it starts."""
+
+    target: Target
+    settings: dict[str, Any]  # by section, as dvc.lock names them
+    tags: dict[str, str]
+    inputs: list[Path] = field(default_factory=list)
+    method: str | None = None  # for a record that is about a branch and does not read its settings
+
+
+Line = dict[str, Any]  # of a curve: {"step": 10, "loss": 0.5}
+Stamped = tuple[
+    int, Line
+]  # with its time in ms: the same when sent twice, or MLflow would show the point twice
+
+
+def create(client: MlflowClient, experiment: str, card: Card, started: int) -> str:
+    """Makes the run, which began at this time in ms, and gives its id."""
+    tags = {"stage": card.target.stage, "record": card.target.record, **card.tags}
+    return client.create_run(
+        experiment, start_time=started, tags=tags, run_name=card.target.record
+    ).info.run_id
+
+
+def describe(client: MlflowClient, run: str, card: Card) -> None:
+    """Settings and inputs; can be repeated."""
+    from mlflow.entities import Param
+
+    every = [Param(name, value) for name, value in params(card).items()]
+    for start in range(0, len(every), BATCH_PARAMS):
+        client.log_batch(run, params=every[start : start + BATCH_PARAMS])
+    _send_inputs(client, run, card.inputs)
+
+
+def params(card: Card) -> dict[str, str]:
+    """Flat names; a branch's own settings stand without their path, so that branches share columns."""
+    named: dict[str, Any] = {}
+    for section, value in card.settings.items():
+        prefix = "" if section.startswith("branches.") and section.count(".") == 2 else section
+        if isinstance(value, dict):
+            named |= flat(value, f"{prefix}." if prefix else "")
+        else:
+            named[section] = value
+    branch, seed = card.target.trained
+    named["method"] = named.get("method") or card.method or card.target.model or card.target.stage
+    named |= {name: value for name, value in (("branch", branch), ("seed", seed)) if value is not None}
+    return {name[:250]: str(value)[:LONGEST_VALUE] for name, value in sorted(named.items())}
+
+
+def lineage(paths: Iterable[Path]) -> dict[str, str]:
+    """Tags that say which data and which SFT model a record descends from."""
+    tags = {}
+    if DATA in paths and DATA.exists():
+        tags["data.sha256"] = _digest(DATA)
+    if SFT in paths and (SFT / "manifest.json").exists():
+        tags["sft.sha256"] = json.loads((SFT / "manifest.json").read_text(encoding="utf-8"))["weights_sha256"]
+    return tags
+
+
+def process() -> dict[str, str]:
+    """Tags by which a later process finds out that this one died without a word."""
+    return {"process.id": str(os.getpid()), "process.host": platform.node()}
+
+
+def send(client: MlflowClient, run: str, lines: Iterable[Stamped]) -> None:
+    """Lines of a curve, in few requests."""
+    from mlflow.entities import Metric
+
+    metrics = [
+        Metric(name, float(value), stamp, line["step"])
+        for stamp, line in lines
+        for name, value in line.items()
+        if name != "step" and value is not None
+    ]
+    for start in range(0, len(metrics), BATCH_METRICS):
+        client.log_batch(run, metrics=metrics[start : start + BATCH_METRICS])
+
+
+def end(client: MlflowClient, run: str, status: str, last: Stamped, tags: dict[str, str]) -> None:
+    """The stage's own metrics as the last line, what is known only now, and FINISHED, FAILED or KILLED."""
+    from mlflow.entities import RunTag
+
+    ended, metrics = last
+    numbers = {name: value for name, value in metrics.items() if isinstance(value, int | float)}
+    words = {f"result.{name}": value for name, value in metrics.items() if isinstance(value, str)}
+    send(client, run, [(ended, numbers)])
+    client.log_batch(run, tags=[RunTag(name, value) for name, value in {**tags, **words}.items()])
+    client.set_terminated(run, status, end_time=ended)
+
+
+def _send_inputs(client: MlflowClient, run: str, paths: list[Path]) -> None:
+    """Data by path and hash; it is not loaded."""
+    from mlflow.entities import Dataset, DatasetInput
+
+    data = [path for path in paths if path.parts[0] == "data"]
+    if data:
+        named = [
+            Dataset(
+                path.as_posix(), _digest(path)[:LONGEST_DIGEST], "local", json.dumps({"uri": path.as_posix()})
+            )
+            for path in data
+        ]
+        client.log_inputs(run, [DatasetInput(one) for one in named])
+
+
+@lru_cache
+def _digest(path: Path) -> str:
+    return digest(path)
+
+
+def whole_lines(curve: Path, start: int = 0) -> tuple[int, list[Line]]:
+    """Where the curve's last whole line ends, in bytes, and the lines from `start` to there."""
+    if not curve.exists():
+        return start, []
+    with curve.open("rb") as opened:
+        opened.seek(start)
+        fresh = opened.read()
+    whole = fresh[: fresh.rfind(b"\n") + 1]
+    return start + len(whole), [json.loads(line) for line in whole.splitlines()]
+
+
+def last_step(curve: Path) -> int:
+    lines = whole_lines(curve)[1]
+    return lines[-1]["step"] if lines else 0
+
+
+def now() -> int:
+    """Milliseconds, as MLflow counts."""
+    return int(1000 * time.time())
+
+
+def cause(error: BaseException) -> str:
+    """The first line of an error, without the password that an address in it may carry."""
+    words = str(error).strip().splitlines()
+    return re.sub(r"//[^/@\s]+@", "//", words[0] if words else type(error).__name__)[:200]

@@ -1,0 +1,24 @@
+"""Which version of the code this is, as git tells it."""
+
+from __future__ import annotations
+
+import subprocess
+
+CODE = ("tasks", "flows", "params.yaml", "dvc.yaml", "pyproject.toml", "constraints.txt")
+
+
+def tags() -> dict[str, str]:
+    """`git.sha`, and `git.dirty` when code or parameters differ from that commit; empty without git."""
+    sha = _git("rev-parse", "--verify", "HEAD")
+    if sha is None:
+        return {}
+    changed = _git("status", "--porcelain", "--", *CODE)
+    return {"git.sha": sha, "git.dirty": "unknown" if changed is None else str(bool(changed)).lower()}
+
+
+def _git(*words: str) -> str | None:
+    try:
+        asked = subprocess.run(["git", *words], capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return asked.stdout.strip() if asked.returncode == 0 else None

@@ -1,0 +1,317 @@
+"""params.yaml, read once and validated into frozen sections; every field says its unit and bound."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SerializeAsAny,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from tasks import methods
+from tasks.refusal import Refusal
+from tasks.settings import (
+    Branch,
+    Compute,
+    Count,
+    HubModel,
+    Optimisation,
+    ScratchBase,
+    Section,
+    Seed,
+    Share,
+    Text,
+)
+
+FAMILIES = ("pairs", "online")
+RESERVED = frozenset({"base", "sft", "reward", "methods", "own"})
+
+
+class Own(Section):
+    """Where the user's own files are; DVC watches these paths, so a change of their bytes re-runs what reads them."""
+
+    documents: str
+    pairs: str
+    base: str
+    sft: str
+    reward: str
+
+
+class EmbeddedSource(Section):
+    """The embedded corpus of Korean everyday dialogues."""
+
+    kind: Literal["embedded"]
+    seed: Seed
+    train: Count
+    validation: Count
+    test: Count
+    unlabelled: Annotated[int, Field(ge=0, description="further dialogues without summary, for pretraining")]
+
+
+class Fields(Section):
+    """Column names of the source; a field that the source lacks is null."""
+
+    document: Annotated[
+        str, Field(description="text, or a list of turns or sentences; dotted for nested JSON")
+    ]
+    summary: str
+    id: str | None
+    title: str | None
+    date: Annotated[
+        str | None, Field(description="ISO date or year first; later dates go to validation and test")
+    ]
+
+
+class Split(Section):
+    """How rows without a given split are divided; near duplicates always stay together."""
+
+    by: Literal["given", "date", "document"]
+    validation: Share
+    test: Share
+    seed: Seed
+
+
+class FileSource(Section):
+    """Local jsonl, csv or parquet at own.documents; in a folder, split `given` reads train*, validation*, test*."""
+
+    kind: Literal["files"]
+    fields: Fields
+    split: Split
+    max_train: Annotated[
+        int | None, Field(ge=1, description="at most so many training rows, or null for all")
+    ]
+
+
+class HubSource(Section):
+    """A dataset of the Hugging Face Hub at a pinned revision."""
+
+    kind: Literal["hub"]
+    id: str
+    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$", description="full commit hash")]
+    fields: Fields
+    split: Split
+    max_train: Annotated[int | None, Field(ge=1)]
+
+
+class Prepare(Section):
+    source: Annotated[EmbeddedSource | FileSource | HubSource, Field(discriminator="kind")]
+    max_document_characters: Annotated[int, Field(ge=20)]
+    long_documents: Literal["error", "drop", "truncate"]
+    near_duplicate_similarity: Annotated[
+        float, Field(gt=0, le=1, description="Jaccard over 5-character shingles")
+    ]
+    max_reject_share: Share
+
+
+class ShippedBase(Section):
+    """The tiny model in assets/base, made by `make base`."""
+
+    kind: Literal["shipped"]
+
+
+class OwnModel(Section):
+    """The model directory that the block `own` names."""
+
+    kind: Literal["own"]
+
+
+class Base(Section):
+    source: Annotated[ShippedBase | ScratchBase | HubModel | OwnModel, Field(discriminator="kind")]
+
+
+class TrainedSft(Section):
+    """Supervised fine-tuning with NEFTune (Jain et al. 2023, arXiv 2310.05914)."""
+
+    kind: Literal["train"]
+    seed: Seed
+    neftune_noise_alpha: Annotated[float, Field(ge=0, description="0 switches the noise off")]
+    optimisation: Optimisation
+
+
+class Sft(Section):
+    source: Annotated[TrainedSft | HubModel | OwnModel, Field(discriminator="kind")]
+
+
+class Sample(Section):
+    seed: Seed
+    documents: Annotated[
+        int | None, Field(ge=1, description="at most so many training documents, or null for all")
+    ]
+    completions: Annotated[
+        int, Field(ge=2, description="sampled summaries a training document, T = 1, no top-p")
+    ]
+    batch_size: Annotated[int, Field(ge=1, description="completions decoded at once")]
+
+
+class Judge(Section):
+    kind: Literal["exact", "rouge"]
+
+
+class SampledPairs(Section):
+    """Best against worst of the judged samples."""
+
+    kind: Literal["sampled"]
+    min_margin: Annotated[float, Field(gt=0, le=1, description="judge score of chosen minus rejected")]
+
+
+class OwnPairs(Section):
+    """Preference rows at own.pairs: prompt, chosen, rejected as text or as chat messages."""
+
+    kind: Literal["own"]
+
+
+class Pairs(Section):
+    source: Annotated[SampledPairs | OwnPairs, Field(discriminator="kind")]
+    seed: Seed
+    fold_b: Annotated[
+        float, Field(gt=0, lt=1, description="share of prompts kept for the evaluation reward model")
+    ]
+    holdout: Annotated[
+        float, Field(gt=0, lt=1, description="share of each fold kept to measure its reward model")
+    ]
+
+
+class TrainedReward(Section):
+    """Bradley-Terry reward model that starts from models/sft."""
+
+    kind: Literal["train"]
+    seed: Seed
+    center: Annotated[float, Field(ge=0, description="coefficient of (r_chosen + r_rejected)^2")]
+    optimisation: Optimisation
+
+
+class Reward(Section):
+    source: Annotated[TrainedReward | OwnModel, Field(discriminator="kind")]
+    batch_size: Annotated[int, Field(ge=1, description="rows scored at once")]
+
+
+def _name(given: str) -> str:
+    """The branch's name, as it stands in file names."""
+    if given in RESERVED or not re.fullmatch(r"[A-Za-z0-9_]+", given):
+        raise ValueError(f"letters, digits and _ only, and not one of {', '.join(sorted(RESERVED))}")
+    return given
+
+
+def _of_family(family: str) -> Callable[[Any], Branch]:
+    """Reads an entry by the Config of its own method."""
+
+    def entry(given: Any) -> Branch:
+        if not isinstance(given, dict) or not isinstance(given.get("method"), str):
+            raise ValueError("needs `method:`, the name of a file in tasks/methods")
+        try:
+            method = methods.load(given["method"])
+        except Refusal as refusal:
+            raise ValueError(f"{refusal.cause}; {refusal.cure}") from refusal
+        if family != method.FAMILY:
+            raise ValueError(f"method {given['method']} belongs under branches.{method.FAMILY}")
+        return method.Config.model_validate(given)
+
+    return entry
+
+
+Name = Annotated[str, AfterValidator(_name)]
+PairsEntry = Annotated[SerializeAsAny[Branch], BeforeValidator(_of_family("pairs"))]
+OnlineEntry = Annotated[SerializeAsAny[Branch], BeforeValidator(_of_family("online"))]
+
+
+class Branches(Section):
+    """The entries to compare, by family: what a family's methods read."""
+
+    pairs: dict[Name, PairsEntry]
+    online: dict[Name, OnlineEntry]
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Branches:
+        twice = self.pairs.keys() & self.online.keys()
+        if twice:
+            raise ValueError(f"the name {min(twice)!r} stands in two families; rename one")
+        return self
+
+    def entries(self) -> dict[str, Branch]:
+        """Every branch by name, in the order of params.yaml."""
+        return {**self.pairs, **self.online}
+
+
+class Evaluate(Section):
+    split: Literal["validation", "test"]
+    seed: Seed
+    samples: Annotated[
+        int, Field(ge=1, description="sampled summaries a document, T = 1, for KL and gold reward")
+    ]
+    batch_size: Count
+
+
+class Compare(Section):
+    confidence: Annotated[float, Field(gt=0.5, lt=1)]
+    resamples: Annotated[int, Field(ge=1000, description="bootstrap resamples over prompts")]
+    seed: Seed
+
+
+class Parameters(Section):
+    seeds: Annotated[list[Seed], Field(min_length=1)]
+    compute: Compute
+    own: Own
+    text: Text
+    prepare: Prepare
+    base: Base
+    sft: Sft
+    sample: Sample
+    judge: Judge
+    pairs: Pairs
+    reward: Reward
+    branches: Branches
+    evaluate: Evaluate
+    compare: Compare
+
+    @field_validator("seeds")
+    @classmethod
+    def _seeds_differ(cls, value: list[int]) -> list[int]:
+        if len(set(value)) < len(value):
+            raise ValueError("a seed stands twice")
+        return value
+
+
+def read(path: Path = Path("params.yaml")) -> Parameters:
+    """The whole of params.yaml, validated; a Refusal names every wrong place at once."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Refusal(str(path), f"cannot be read as YAML ({error})", "mend the file") from error
+    return parse(text, str(path))
+
+
+def parse(text: str, place: str) -> Parameters:
+    """The same of its text, which stands at `place`."""
+    try:
+        given = YAML(typ="safe", pure=True).load(text)
+    except YAMLError as error:
+        cause = " ".join(str(error).split())
+        raise Refusal(place, f"cannot be read as YAML ({cause})", "mend the file") from error
+    try:
+        return Parameters.model_validate(given)
+    except ValidationError as error:
+        raise Refusal(place, _told(error), "mend params.yaml; nothing was run") from error
+
+
+def _told(error: ValidationError) -> str:
+    tags = {"embedded", "files", "hub", "shipped", "scratch", "own", "train", "sampled"}
+    lines = []
+    for item in error.errors():
+        place = [str(part) for part in item["loc"]]
+        kept = [part for i, part in enumerate(place) if not (part in tags and i and place[i - 1] == "source")]
+        kept = [part for part in kept if part != "[key]"]  # pydantic's mark of a name, not of its value
+        message = item["msg"].removeprefix("Value error, ")
+        shown = "" if isinstance(item["input"], dict) else f" (given: {item['input']!r})"
+        lines.append(f"{'.'.join(kept) or 'top level'}: {message}{shown}")
+    return "; ".join(lines)

@@ -1,0 +1,113 @@
+"""The blocks that sections of params.yaml share. Nothing here has a default: a number lives once, in params.yaml."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+LearningRate = Annotated[float, Field(gt=0, le=1, description="peak learning rate of AdamW")]
+
+
+class Section(BaseModel):
+    """A frozen block of params.yaml; an unknown or missing name is an error that suggests the nearest one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_the_unknown(cls, given: Any) -> Any:
+        if isinstance(given, dict):
+            for name in given:
+                if name not in cls.model_fields:
+                    near = difflib.get_close_matches(str(name), cls.model_fields, n=1, cutoff=0.5)
+                    known = (
+                        f"did you mean {near[0]!r}?" if near else f"known are {', '.join(cls.model_fields)}"
+                    )
+                    raise ValueError(f"unknown parameter {name!r}; {known}")
+        return given
+
+
+class Compute(Section):
+    """The machine's side of the numbers: change one of these and floating-point sums may change."""
+
+    threads: Annotated[int, Field(ge=1, description="CPU threads of each stage process")]
+    device: Literal["auto", "cpu", "cuda"]
+    dtype: Literal["float32", "bfloat16"]
+
+
+class Text(Section):
+    """How a document becomes a prompt, the same bytes in every stage."""
+
+    template: Annotated[str, Field(description="prompt of a tokenizer without chat template")]
+    instruction: Annotated[str, Field(description="the user's turn for a tokenizer with a chat template")]
+    max_completion_tokens: Annotated[int, Field(ge=4, le=4096, description="longest summary, EOS included")]
+
+    @field_validator("template", "instruction")
+    @classmethod
+    def _holds_the_document(cls, value: str) -> str:
+        if value.count("{document}") != 1:
+            raise ValueError("must hold {document} exactly once")
+        return value
+
+
+class HubModel(Section):
+    """A model of the Hugging Face Hub at a pinned revision; safetensors only, no remote code."""
+
+    kind: Literal["hub"]
+    id: str
+    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$", description="full commit hash")]
+
+
+class ScratchBase(Section):
+    """A Llama-shaped model and its BPE tokenizer, trained here on the training documents."""
+
+    kind: Literal["scratch"]
+    seed: Seed
+    vocabulary: Annotated[int, Field(ge=300, le=65536)]
+    layers: Count
+    width: Count
+    heads: Count
+    initializer_range: Annotated[float, Field(gt=0, le=1)]
+    context: Annotated[int, Field(ge=64, description="positions, in tokens")]
+    learning_rate: Annotated[float, Field(gt=0, le=1)]
+    steps: Count
+    batch_size: Count
+    echoed_lines: Annotated[int, Field(ge=0, description="lines of the document repeated behind it")]
+    window: Annotated[int, Field(ge=16, description="tokens a pretraining row")]
+
+
+class Lora(Section):
+    """Low-rank adapters (Hu et al. 2021, arXiv 2106.09685), merged into the weights when the stage ends."""
+
+    rank: Count
+    alpha: Annotated[float, Field(gt=0, description="the update is scaled by alpha / rank")]
+    dropout: Share
+    modules: Annotated[str, Field(min_length=1, description="names of the layers to adapt, or all-linear")]
+
+
+class Optimisation(Section):
+    """How a trainer walks: AdamW, its schedule and its batches."""
+
+    learning_rate: LearningRate
+    schedule: Literal["constant", "linear", "cosine"]
+    warmup_steps: Annotated[int, Field(ge=0)]
+    weight_decay: Annotated[float, Field(ge=0)]
+    max_grad_norm: Annotated[float, Field(gt=0)]
+    steps: Annotated[int, Field(ge=1, description="optimizer steps")]
+    batch_size: Annotated[int, Field(ge=1, description="rows per device and micro-step")]
+    gradient_accumulation: Annotated[int, Field(ge=1, description="micro-steps per optimizer step")]
+    gradient_checkpointing: bool
+    checkpoint_every: Annotated[int, Field(ge=1, description="optimizer steps between resumable checkpoints")]
+    lora: Lora | None
+
+
+class Branch(Section):
+    """What every entry under `branches:` has; a method's Config adds its own coefficients."""
+
+    method: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", description="name of a file in tasks/methods")]
+    optimisation: Optimisation
