@@ -1,0 +1,59 @@
+"""Stage align: one branch and seed, trained from models/sft against models/sft."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from tasks import methods
+from tasks.engine import models, training
+from tasks.refusal import Refusal
+from tasks.settings import Branch, Compute, Text
+
+
+def run(
+    family: str,
+    branch: str,
+    seed: int,
+    entry: Branch,
+    text: Text,
+    compute: Compute,
+    journal: training.Journal,
+    scratch: Path,
+) -> dict[str, float | int | str | bool]:
+    """Where the training started and ended; the hash of its start, which is its reference too."""
+    start = models.verified_manifest(models.SFT)["weights_sha256"]
+    method, inputs = methods.load(entry.method), importlib.import_module(f"tasks.engine.families.{family}")
+    tokenizer = models.load_tokenizer(models.SFT)
+    policy = models.load_policy(models.SFT, compute, trained=entry.optimisation.lora is None)
+    common = training.arguments(entry.optimisation, compute, seed, scratch)
+    trainer = inputs.trainer(method, entry, policy, tokenizer, common, text=text, compute=compute)
+    require_reference(trainer, branch)
+    identity = training.JournalCallback(journal, f"{branch}-{seed}", method.identity(entry), tolerance=1e-4)
+    trainer.add_callback(identity)
+    training.fit(trainer, journal, scratch)
+    manifest = models.save(
+        training.merged(trainer), tokenizer, Path(f"models/{branch}-{seed}"), start_sha256=start
+    )
+    return {
+        "rows": pq.read_metadata(inputs.TRAIN).num_rows,
+        "start_sha256": start,
+        "reference_sha256": start,
+        "weights_sha256": manifest["weights_sha256"],
+        "steps": trainer.state.global_step,
+        "tokens": int(identity.last.get("num_tokens", 0)),
+        **inputs.told(journal.curve()),
+    }
+
+
+def require_reference(trainer, branch: str) -> None:
+    """Nothing, or a Refusal when start or reference are not the bytes of models/sft, whatever the trainer loaded."""
+    policy = trainer.accelerator.unwrap_model(trainer.model)
+    reference = policy if trainer.ref_model is None else trainer.accelerator.unwrap_model(trainer.ref_model)
+    for name, model in (("start", policy), ("reference", reference)):
+        if not models.same_weights(model, models.SFT):
+            raise Refusal(
+                f"branch {branch}", f"its {name} is not models/sft", "run `dvc repro sft`, then this branch"
+            )

@@ -1,0 +1,140 @@
+"""Stage compare: every branch against SFT and every other, with intervals, as JSON, HTML and Markdown."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from tasks.ledger import costs, held
+from tasks.measures import comparison, examples, intervals, page, tables
+from tasks.measures.alarms import alarms
+from tasks.measures.evaluations import DECODINGS, SFT, SHARED, Evaluation, read_all
+from tasks.parameters import Branches, Compare
+from tasks.refusal import Refusal
+from tasks.settings import Branch
+
+JSON, HTML, MARKDOWN = (Path(f"reports/comparison.{kind}") for kind in ("json", "html", "md"))
+DISPLACEMENT = ("chosen_logp_change_nats", "likelihood_displacement", "train_margin")
+
+
+def run(compare: Compare, branches: Branches, seeds: list[int]) -> dict[str, float | int | str | bool | None]:
+    """The headline's means and how many pairs were told apart; writes reports/comparison.{json,html,md}."""
+    entries = branches.entries()
+    if not entries:
+        raise Refusal("params.yaml: branches", "there is no branch to compare", "add an entry under branches")
+    evaluations = read_all([SFT, *(f"{branch}-{seed}" for branch in entries for seed in seeds)])
+    values = comparison.gathered(evaluations, list(entries), seeds)
+    found = compared(compare, entries, seeds, evaluations, values)
+    extras = page.Extras(
+        examples=examples.chosen(evaluations, values["greedy"], found["headline"], seeds, compare.seed),
+        differences=_differences(values["greedy"], found["headline"]),
+        costs={branch: [_cost(f"align-{branch}-{seed}") for seed in seeds] for branch in entries},
+    )
+    _write(HTML, page.html(found, extras))
+    _write(MARKDOWN, page.markdown(found, extras))
+    _write(JSON, as_json(found))
+    Console(width=None if sys.stdout.isatty() else 132).print(table(found))
+    return told(found)
+
+
+def table(found: dict[str, Any]):
+    """The rich table of a comparison, for the end of a run."""
+    return tables.printed(found)
+
+
+def as_json(found: dict[str, Any]) -> str:
+    """The bytes of comparison.json: sorted keys, no infinity, the same for the same inputs."""
+    return json.dumps(found, ensure_ascii=False, indent=2, sort_keys=True, allow_nan=False) + "\n"
+
+
+def compared(
+    compare: Compare,
+    entries: Mapping[str, Branch],
+    seeds: Sequence[int],
+    evaluations: Sequence[Evaluation],
+    values: Mapping[str, comparison.Models],
+) -> dict[str, Any]:
+    """All of comparison.json: floats rounded to 6 digits, nothing of this machine or this hour in it."""
+    sft, measure = evaluations[0], comparison.headline(values)
+    bootstrap = comparison.Bootstrap(compare.confidence, compare.resamples, compare.seed)
+    differences = {each: comparison.differences(values[each], measure, bootstrap) for each in DECODINGS}
+    followed = (measure, "reward", "kl_k1")
+    displaced = {branch: _displacement(branch, seeds) for branch in entries}
+    return comparison.rounded(
+        {
+            "headline": measure,
+            "judge": sft.summary.get("judge"),
+            "prompts": len(sft.prompts("greedy")),
+            "samples": len(sft.texts("id", "sampled")) // len(sft.prompts("sampled")),
+            "seeds": list(seeds),
+            "branches": [{"name": name, "method": entry.method} for name, entry in entries.items()],
+            "bootstrap": {"method": "BCa", **bootstrap._asdict()},
+            "scores": {each: comparison.scores(values[each], bootstrap) for each in DECODINGS},
+            "seed_spread": {each: comparison.spreads(values[each], followed) for each in DECODINGS},
+            "differences": differences,
+            "frontier": comparison.frontier(values["sampled"], measure, seeds),
+            "warnings": alarms(values, differences, measure, seeds, bootstrap, evaluations),
+            "baselines": sft.summary.get("baselines", {}),
+            "displacement": {branch: rows for branch, rows in displaced.items() if rows},
+            "hashes": {name: sft.summary[name] for name in SHARED}
+            | {"models": {each.model: each.summary.get("model_sha256") for each in evaluations}},
+        }
+    )
+
+
+def told(found: Mapping[str, Any]) -> dict[str, float | int | str | bool | None]:
+    """The stage's flat metrics."""
+    measure = found["headline"]
+    pairs = [row for row in found["differences"]["greedy"] if row["measure"] == measure]
+    return {
+        "headline": measure,
+        "prompts": found["prompts"],
+        "pairs": len(pairs),
+        "pairs_told_apart": sum(row["verdict"] != comparison.SAME for row in pairs),
+        "warnings": len(found["warnings"]),
+        **{
+            f"{measure}_{name}": scores[measure]["mean"] for name, scores in found["scores"]["greedy"].items()
+        },
+    }
+
+
+def _differences(greedy: comparison.Models, measure: str) -> dict[str, Any]:
+    """Branch minus SFT on `measure`, one value a prompt [P], by branch."""
+    return {
+        name: intervals.difference(found[measure], greedy[SFT][measure])
+        for name, found in greedy.items()
+        if name != SFT
+    }
+
+
+def _displacement(branch: str, seeds: Sequence[int]) -> list[dict[str, Any]]:
+    """What the stage align told of the likelihood of chosen summaries, one entry a seed that told it."""
+    told = [(seed, _metrics(held.METRICS / f"align-{branch}-{seed}.json")) for seed in seeds]
+    return [
+        {"seed": seed, **{name: metrics[name] for name in DISPLACEMENT if name in metrics}}
+        for seed, metrics in told
+        if DISPLACEMENT[0] in metrics
+    ]
+
+
+def _write(path: Path, text: str) -> None:
+    """A whole new file: the old one may be a link into DVC's cache."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(path.name + ".new")
+    fresh.write_text(text, encoding="utf-8")
+    fresh.replace(path)
+
+
+def _cost(record: str) -> dict[str, Any]:
+    """What this training cost; nothing where it was done elsewhere or the ledger is of another result."""
+    told = costs.read(record)
+    return told if told.get("content") in (None, held.content(record)) else {}
+
+
+def _metrics(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}

@@ -1,0 +1,89 @@
+"""Summaries from a model: greedy, or sampled at T = 1 from the whole distribution."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True)
+class Completion:
+    """One generated completion: its ids (EOS included when it ended) and whether it ended by itself."""
+
+    ids: list[int]
+    ended: bool
+
+
+@torch.no_grad()
+def generate(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: list[list[int]],
+    *,
+    max_new_tokens: int,
+    batch_size: int,
+    seed: int | None,
+    said: Callable[[int, int], None] = lambda done, of: None,
+) -> list[Completion]:
+    """One completion a prompt, in the prompts' order; `seed` None is greedy, else T = 1 without top-k or top-p.
+
+    prompts: token ids, of any lengths. Batches are made of prompts of like length, so little is padding.
+    """
+    model.eval()
+    if seed is not None:
+        torch.manual_seed(seed)
+    config = _config(model, tokenizer, max_new_tokens, sampled=seed is not None)
+    order = sorted(range(len(prompts)), key=lambda i: (len(prompts[i]), i))
+    completions: list[Completion | None] = [None] * len(prompts)
+    for start in range(0, len(order), batch_size):
+        batch = order[start : start + batch_size]
+        rows = _decode_batch(model, [prompts[i] for i in batch], config)
+        for i, row in zip(batch, rows, strict=True):
+            completions[i] = _cut(row, tokenizer.eos_token_id)
+        said(min(start + batch_size, len(order)), len(order))
+    return [completion for completion in completions if completion is not None]
+
+
+def _config(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max_new_tokens: int, *, sampled: bool
+) -> GenerationConfig:
+    # every field that a Hub model's own generation_config might bend is stated
+    return GenerationConfig(
+        max_new_tokens=max_new_tokens,
+        do_sample=sampled,
+        num_beams=1,
+        temperature=1.0,
+        top_k=0 if sampled else None,
+        top_p=1.0,
+        repetition_penalty=1.0,
+        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        bos_token_id=tokenizer.bos_token_id,
+        disable_compile=True,
+    )
+
+
+def _decode_batch(
+    model: PreTrainedModel, prompts: list[list[int]], config: GenerationConfig
+) -> list[list[int]]:
+    longest = max(map(len, prompts))
+    padding = [longest - len(ids) for ids in prompts]
+    pad = config.pad_token_id
+    input_ids = torch.tensor(
+        [[pad] * n + ids for n, ids in zip(padding, prompts, strict=True)], device=model.device
+    )
+    mask = torch.tensor(
+        [[0] * n + [1] * len(ids) for n, ids in zip(padding, prompts, strict=True)], device=model.device
+    )
+    output = model.generate(input_ids=input_ids, attention_mask=mask, generation_config=config)
+    return output[:, longest:].tolist()
+
+
+def _cut(row: list[int], eos: int) -> Completion:
+    """The row up to its first EOS, which stays."""
+    if eos in row:
+        return Completion(row[: row.index(eos) + 1], ended=True)
+    return Completion(row, ended=False)

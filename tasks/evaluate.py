@@ -1,0 +1,230 @@
+"""Stage evaluate: one model's summaries of the same held-out prompts, greedy and sampled, under one set of measures."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from tasks.engine import models
+from tasks.engine.generation import Completion, generate
+from tasks.engine.scoring import Row, completion_logps, rewards
+from tasks.engine.text import decode, encode_completion, encode_prompt, render
+from tasks.engine.training import Journal
+from tasks.measures import divergence, rouge, surface
+from tasks.measures.gold import judge_of, known_of
+from tasks.parameters import Compute, Evaluate, Judge
+from tasks.refusal import Refusal
+from tasks.settings import Text
+
+OUT = Path("reports/evaluation")
+REWARD = Path(
+    "models/reward-b"
+)  # no branch was trained on its pairs, so its score can show over-optimisation
+
+Numbers = dict[str, list[Any]]
+
+
+class Loaded(NamedTuple):
+    """The model that is evaluated, and the three that all evaluations share."""
+
+    policy: PreTrainedModel
+    reference: PreTrainedModel
+    reward: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+
+
+def run(
+    model: str, evaluate: Evaluate, judge: Judge, text: Text, compute: Compute, journal: Journal
+) -> dict[str, float | int | str]:
+    """Means over the split; rows and texts go to predictions.parquet, hashes and baselines to summary.json."""
+    hashes = {
+        "model_sha256": models.verified_manifest(Path(f"models/{model}"))["weights_sha256"],
+        "reference_sha256": models.verified_manifest(models.SFT)["weights_sha256"],
+        "reward_sha256": models.verified_manifest(REWARD)["weights_sha256"],
+    }
+    documents = pq.read_table(f"data/prepared/{evaluate.split}.parquet").to_pylist()
+    if not documents:
+        raise Refusal(
+            "params.yaml: evaluate.split",
+            f"the split {evaluate.split} is empty",
+            "choose the other, or give it rows",
+        )
+    loaded = _load(model, compute)
+    prompts = [
+        encode_prompt(loaded.tokenizer, render(loaded.tokenizer, row["document"], text)) for row in documents
+    ]
+    hashes["prompts_sha256"] = hashlib.sha256(json.dumps(prompts).encode()).hexdigest()
+    table = pa.concat_tables(
+        [
+            _decoded(decoding, loaded, documents, prompts, evaluate, judge, text, journal)
+            for decoding in ("greedy", "sampled")
+        ]
+    )
+    out = OUT / model
+    out.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, out / "predictions.parquet")
+    summary = {
+        **hashes,
+        "rows": len(documents),
+        "split": evaluate.split,
+        "judge": judge.kind,
+        **_means(table),
+    }
+    if model == "sft":
+        summary["baselines"] = _baselines(documents, evaluate, judge)
+    (out / "summary.json").write_text(
+        json.dumps(summary, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
+    means = {
+        f"{decoding}_{name}": value
+        for decoding in ("greedy", "sampled")
+        for name, value in summary[decoding].items()
+    }
+    return {**means, **hashes, "rows": len(documents)}
+
+
+def _load(model: str, compute: Compute) -> Loaded:
+    return Loaded(
+        models.load_policy(f"models/{model}", compute),
+        models.load_policy(models.SFT, compute),
+        models.load_reward(REWARD, compute),
+        models.load_tokenizer(models.SFT),
+    )
+
+
+def _decoded(
+    decoding: str,
+    loaded: Loaded,
+    documents: list[dict[str, Any]],
+    prompts: list[list[int]],
+    evaluate: Evaluate,
+    judge: Judge,
+    text: Text,
+    journal: Journal,
+) -> pa.Table:
+    """One row a document and sample, with every measure."""
+    times = 1 if decoding == "greedy" else evaluate.samples
+    places = [place for place in range(len(documents)) for _ in range(times)]
+    completions = generate(
+        loaded.policy,
+        loaded.tokenizer,
+        [prompts[place] for place in places],
+        max_new_tokens=text.max_completion_tokens,
+        batch_size=evaluate.batch_size,
+        seed=None if decoding == "greedy" else evaluate.seed,
+        said=lambda done, of: journal.say(f"{decoding}: {done} of {of} summaries"),
+    )
+    predictions = [decode(loaded.tokenizer, completion.ids) for completion in completions]
+    rows = [(prompts[place], completion.ids) for place, completion in zip(places, completions, strict=True)]
+    known = [documents[place] for place in places]
+    return pa.table(
+        {
+            "id": [document["id"] for document in known],
+            "decoding": [decoding] * len(places),
+            "sample": list(range(times)) * len(documents),
+            "prediction": predictions,
+            "ended": [completion.ended for completion in completions],
+            "tokens": [len(completion.ids) for completion in completions],
+            **_gold(predictions, known, judge),
+            "reward": _reward(loaded, rows, completions, predictions, evaluate),
+            **_divergence(loaded, rows, decoding, evaluate),
+            **_surface(predictions, known),
+        }
+    )
+
+
+def _gold(predictions: list[str], documents: list[dict[str, Any]], judge: Judge) -> Numbers:
+    """The judge's verdict by part; without facts the exact judge is silent and the columns are absent."""
+    known = [known_of(judge.kind, document) for document in documents]
+    if any(told is None for told in known):
+        return {}
+    score = judge_of(judge.kind)
+    verdicts = [score(prediction, told) for prediction, told in zip(predictions, known, strict=True) if told]
+    parts = {
+        f"gold_{name}": [verdict[name] for verdict in verdicts] for name in verdicts[0] if name != "total"
+    }
+    return {"gold": [verdict["total"] for verdict in verdicts], **parts}
+
+
+def _reward(
+    loaded: Loaded,
+    rows: list[Row],
+    completions: list[Completion],
+    predictions: list[str],
+    evaluate: Evaluate,
+) -> list[float]:
+    """Fold B's reward of the summary's text, less its mean and by its deviation; a cut-off one stays without EOS."""
+    scale = json.loads((REWARD / models.MANIFEST).read_text(encoding="utf-8"))
+    scored = [
+        (prompt, encode_completion(loaded.tokenizer, prediction) if completion.ended else ids)
+        for (prompt, ids), completion, prediction in zip(rows, completions, predictions, strict=True)
+    ]
+    scores = rewards(loaded.reward, scored, evaluate.batch_size)
+    return [(score - scale["mean"]) / scale["deviation"] for score in scores]
+
+
+def _divergence(loaded: Loaded, rows: list[Row], decoding: str, evaluate: Evaluate) -> dict[str, pa.Array]:
+    """Sequence KL to models/sft in nats, by k1 and k3, of the sampled summaries."""
+    if decoding == "greedy":
+        empty = pa.nulls(len(rows), pa.float64())
+        return {"kl_k1": empty, "kl_k3": empty}
+    ours = completion_logps(loaded.policy, rows, evaluate.batch_size)
+    theirs = completion_logps(loaded.reference, rows, evaluate.batch_size)
+    ratios = [(a.to(torch.float64) - b.to(torch.float64)).numpy() for a, b in zip(ours, theirs, strict=True)]
+    return {
+        "kl_k1": pa.array([float(divergence.k1(ratio)) for ratio in ratios]),
+        "kl_k3": pa.array([float(divergence.k3(ratio)) for ratio in ratios]),
+    }
+
+
+def _surface(predictions: list[str], documents: list[dict[str, Any]]) -> Numbers:
+    scores = rouge.scores(predictions, [document["summary"] for document in documents])
+    both = list(zip(predictions, (document["document"] for document in documents), strict=True))
+    return {
+        **{name: values.tolist() for name, values in scores.items()},
+        "characters": [surface.characters(prediction) for prediction in predictions],
+        "compression": [surface.compression(prediction, document) for prediction, document in both],
+        "repetition": [surface.repetition(prediction) for prediction in predictions],
+        "invented_numbers": [surface.invented_numbers(prediction, document) for prediction, document in both],
+    }
+
+
+def _means(table: pa.Table) -> dict[str, dict[str, float]]:
+    """Mean of every measure by decoding, rounded to 6 digits."""
+    decodings = np.array(table.column("decoding").to_pylist())
+    found: dict[str, dict[str, float]] = {"greedy": {}, "sampled": {}}
+    for name in table.column_names:
+        if name in ("id", "decoding", "sample", "prediction"):
+            continue
+        values = table.column(name).cast(pa.float64()).to_numpy()
+        for decoding, means in found.items():
+            chosen = values[decodings == decoding]
+            if not np.isnan(chosen).any():
+                means[name] = round(float(chosen.mean()), 6)
+    return found
+
+
+def _baselines(
+    documents: list[dict[str, Any]], evaluate: Evaluate, judge: Judge
+) -> dict[str, dict[str, float]]:
+    """ROUGE of lead-1, of the title and of another row's reference; gold of lead-1 and of the reference itself."""
+    references = [row["summary"] for row in documents]
+    found = rouge.baselines(
+        [row["document"] for row in documents], references, [row["title"] for row in documents], evaluate.seed
+    )
+    for name, texts in (
+        ("lead1", [rouge.lead(row["document"]) for row in documents]),
+        ("reference", references),
+    ):
+        gold = _gold(texts, documents, judge).get("gold")
+        if gold:
+            found.setdefault(name, {})["gold"] = sum(gold) / len(gold)
+    return {name: {key: round(value, 6) for key, value in scores.items()} for name, scores in found.items()}

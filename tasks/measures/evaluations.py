@@ -1,0 +1,148 @@
+"""What the evaluate stage left in reports/evaluation/<model>, and the proof that models may be compared.
+
+Legend of shapes: S seeds, P prompts; samples of a prompt are averaged before anything else.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tasks.refusal import Refusal
+
+FOLDER = Path("reports/evaluation")
+SFT = "sft"
+DECODINGS = ("greedy", "sampled")
+KEY = ("id", "decoding", "sample")
+SHARED = ("reference_sha256", "prompts_sha256", "reward_sha256")
+TEXTS = ("prediction",)
+NUMBERS = (
+    "reward", "kl_k1", "kl_k3", "rouge1", "rouge2", "rougeL", "characters", "tokens", "compression",
+    "no_eos", "repetition", "invented_numbers",
+)  # fmt: skip
+SAMPLED_ONLY = ("kl_k1", "kl_k3")  # the log-ratio of a greedy text estimates no KL
+AGAIN = "run the stage evaluate again for this model"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One model's predictions and its summary.json."""
+
+    model: str
+    table: pa.Table
+    summary: dict[str, Any]
+
+    def column(self, name: str) -> np.ndarray:
+        """The column as float64, one value a row; `no_eos` is 1 where the text did not end itself."""
+        if name == "no_eos":
+            return 1.0 - self.column("ended")
+        values = self.table.column(name).combine_chunks()
+        if pa.types.is_null(values.type):
+            return np.full(len(values), np.nan)
+        return np.asarray(values.cast(pa.float64()).to_numpy(zero_copy_only=False), dtype=float)
+
+    def has(self, name: str) -> bool:
+        """Whether the column is there and every value of it finite."""
+        return name in self.table.column_names and bool(np.isfinite(self.column(name)).all())
+
+    def texts(self, name: str, decoding: str) -> list[str]:
+        """Every text of that decoding, in the order of the prompts."""
+        return self.table.filter(pa.array(self._rows(decoding))).column(name).to_pylist()
+
+    def by_prompt(self, name: str, decoding: str) -> np.ndarray:
+        """Mean over samples, one value a prompt [P], in the order of `prompts`."""
+        groups = _groups(self.texts("id", decoding))
+        return np.bincount(groups, weights=self.column(name)[self._rows(decoding)]) / np.bincount(groups)
+
+    def prompts(self, decoding: str) -> list[str]:
+        """The ids of the prompts, each once, in the order of the table."""
+        return list(dict.fromkeys(self.texts("id", decoding)))
+
+    def _rows(self, decoding: str) -> np.ndarray:
+        return np.array(self.table.column("decoding").to_pylist()) == decoding
+
+
+def read_all(models: list[str]) -> list[Evaluation]:
+    """Every model's evaluation, each whole, all of the same prompts, references and reward model."""
+    evaluations = [read(model) for model in models]
+    for evaluation in evaluations[1:]:
+        _same(evaluations[0], evaluation)
+    return evaluations
+
+
+def read(model: str) -> Evaluation:
+    """One model's evaluation; a Refusal where a file, a column or a value is missing."""
+    folder = FOLDER / model
+    for path in (folder / "predictions.parquet", folder / "summary.json"):
+        if not path.is_file():
+            raise Refusal(str(path), "the file is missing", AGAIN)
+    try:
+        table = pq.read_table(folder / "predictions.parquet")
+        summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise Refusal(str(folder), f"cannot be read ({' '.join(str(error).split())})", AGAIN) from error
+    evaluation = Evaluation(model, table, summary)
+    _whole(evaluation)
+    return evaluation
+
+
+def _whole(evaluation: Evaluation) -> None:
+    place = str(FOLDER / evaluation.model / "predictions.parquet")
+    needed = [*KEY, *TEXTS, "ended", *(name for name in NUMBERS if name != "no_eos")]
+    missing = [name for name in needed if name not in evaluation.table.column_names]
+    if missing:
+        raise Refusal(place, f"the columns {', '.join(missing)} are missing", AGAIN)
+    keys = _keys(evaluation)
+    if len(set(keys)) < len(keys):
+        raise Refusal(place, "a row (id, decoding, sample) stands twice", AGAIN)
+    for decoding in DECODINGS:
+        ids = [key[0] for key in keys if key[1] == decoding]
+        if len(set(ids)) < 2:
+            raise Refusal(place, f"fewer than 2 {decoding} prompts", "raise the size of the evaluated split")
+        if np.ptp(np.bincount(_groups(ids))) > 0:
+            raise Refusal(place, f"prompts differ in their number of {decoding} rows", AGAIN)
+    if evaluation.prompts("greedy") != evaluation.prompts("sampled"):
+        raise Refusal(place, "greedy and sampled rows are not of the same prompts in the same order", AGAIN)
+    _finite(evaluation, place)
+
+
+def _finite(evaluation: Evaluation, place: str) -> None:
+    sampled = np.array(evaluation.table.column("decoding").to_pylist()) == "sampled"
+    for name in (*TEXTS, *NUMBERS):
+        if name in TEXTS:
+            bad = evaluation.table.column(name).null_count
+        else:
+            values = evaluation.column(name)
+            bad = int((~np.isfinite(values[sampled] if name in SAMPLED_ONLY else values)).sum())
+        if bad:
+            raise Refusal(place, f"{bad} values of {name} are missing or not finite", AGAIN)
+
+
+def _same(first: Evaluation, other: Evaluation) -> None:
+    for name in SHARED:
+        left, right = first.summary.get(name), other.summary.get(name)
+        if not left or left != right:
+            place = str(FOLDER / other.model / "summary.json")
+            raise Refusal(place, f"{name} is {right}, that of {first.model} is {left}", "evaluate both again")
+    left, right = _keys(first), _keys(other)
+    if left != right:
+        place = str(FOLDER / other.model / "predictions.parquet")
+        how = "the same rows in another order" if sorted(left) == sorted(right) else "other rows"
+        raise Refusal(place, f"holds {how} than {first.model}", "evaluate both again on the same split")
+
+
+def _keys(evaluation: Evaluation) -> list[tuple[str, str, int]]:
+    columns = [evaluation.table.column(name).to_pylist() for name in KEY]
+    return list(zip(*columns, strict=True))
+
+
+def _groups(ids: list[str]) -> np.ndarray:
+    """The place of each row's id among the distinct ids, in order of first appearance."""
+    places: dict[str, int] = {}
+    return np.array([places.setdefault(name, len(places)) for name in ids], dtype=int)

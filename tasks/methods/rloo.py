@@ -1,0 +1,45 @@
+"""RLOO: REINFORCE Leave-One-Out.
+
+Ahmadian, Cremer, Galle, Fadaee, Kreutzer, Pietquin, Ustun, Hooker (2024), arXiv 2402.14740, section 2.3. For each
+prompt, k completions y_i ~ pi at T = 1; the whole completion is one action:
+
+    R_i = r(x, y_i) - beta * [log pi(y_i|x) - log pi_sft(y_i|x)]
+    A_i = R_i - mean_{j != i} R_j
+    ascend  (1/k) sum_i A_i grad log pi(y_i|x)
+
+Differs from the paper: one optimizer step a rollout (the paper takes two); the reward model's score is brought to mean
+0 and deviation 1 on the preference pairs, so that beta means the same for every reward model; a completion cut off
+before EOS loses eos_penalty; AdamW.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from tasks.settings import Branch
+
+FAMILY = "online"
+
+
+class Config(Branch):
+    """RLOO's coefficients."""
+
+    beta: Annotated[float, Field(gt=0, le=10, description="price of one nat of sequence KL, in reward units")]
+    completions: Annotated[int, Field(ge=2, le=64, description="k, completions a prompt")]
+    reward: Annotated[
+        Literal["model", "judge"],
+        Field(description="fold A's reward model, or the judge that made the pairs"),
+    ]
+    eos_penalty: Annotated[float, Field(ge=0, description="reward lost by a completion without EOS")]
+
+
+def trl_arguments(config: Config) -> dict[str, Any]:
+    """RLOOConfig's names for this method."""
+    return {"beta": config.beta, "num_generations": config.completions}
+
+
+def identity(config: Config) -> dict[str, float]:
+    """What the first step logs while the policy still is the reference: no divergence, and no loss by construction."""
+    return {"kl": 0.0, "loss": 0.0}

@@ -1,0 +1,154 @@
+"""Stage pairs: chosen and rejected summaries, in fold A (training) and fold B (the evaluation reward model)."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from transformers import PreTrainedTokenizerBase
+
+from tasks.corpus.preferences import own_rows
+from tasks.engine import models
+from tasks.engine.text import encode_completion, encode_prompt, render, render_chat
+from tasks.parameters import Own, Pairs, SampledPairs
+from tasks.refusal import Refusal
+from tasks.settings import Text
+
+OUT = Path("data/pairs")
+SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("prompt", pa.string()),
+        ("chosen", pa.string()),
+        ("rejected", pa.string()),
+        ("score_chosen", pa.float64()),
+        ("score_rejected", pa.float64()),
+        ("margin", pa.float64()),
+        ("characters_chosen", pa.int64()),
+        ("characters_rejected", pa.int64()),
+        ("gold", pa.string()),
+        ("judge", pa.string()),
+    ]
+)
+
+
+def run(pairs: Pairs, own: Own, text: Text) -> dict[str, float | int]:
+    """Counts of pairs, of what was dropped and why, and how much the judge prefers the longer summary."""
+    tokenizer = models.load_tokenizer(models.SFT)
+    if isinstance(pairs.source, SampledPairs):
+        rows, dropped = sampled(pairs.source.min_margin)
+        documents = dict(_columns("data/prepared/train.parquet", "id", "document"))
+        for row in rows:
+            row["prompt"] = render(tokenizer, documents[row["id"]], text)
+    else:
+        rows, dropped = own_rows(Path(own.pairs), lambda messages: render_chat(tokenizer, messages))
+        require_room(rows, tokenizer, text)
+    folds = split(rows, pairs)
+    OUT.mkdir(parents=True, exist_ok=True)
+    for name, part in folds.items():
+        if not part:
+            raise Refusal(
+                f"data/pairs/{name}.parquet",
+                f"no pair is left for it ({len(rows)} pairs in all; dropped: {dict(dropped)})",
+                "lower pairs.source.min_margin, sample more completions, or give more pairs",
+            )
+        pq.write_table(pa.Table.from_pylist(part, schema=SCHEMA), OUT / f"{name}.parquet")
+    return {
+        **{f"rows_{name}": len(part) for name, part in folds.items()},
+        **{f"dropped_{reason}": count for reason, count in sorted(dropped.items())},
+        **told(rows),
+    }
+
+
+def require_room(rows: list[dict[str, Any]], tokenizer: PreTrainedTokenizerBase, text: Text) -> None:
+    """Nothing, or a Refusal when the user's own row does not fit models/sft (documents were checked there)."""
+    context = models.context_tokens(models.SFT)
+    for row in rows:
+        sides = [len(encode_completion(tokenizer, row[side])) for side in ("chosen", "rejected")]
+        needed = len(encode_prompt(tokenizer, row["prompt"])) + max(*sides, text.max_completion_tokens)
+        if needed > context:
+            raise Refusal(
+                f"own.pairs: {row['id']}",
+                f"needs {needed} tokens, models/sft has {context} positions",
+                "shorten the row, or leave it out",
+            )
+
+
+def sampled(min_margin: float) -> tuple[list[dict[str, Any]], Counter[str]]:
+    """The best against the worst sample of each document, and the counts of documents that gave no pair."""
+    by_document: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in pq.read_table("data/judged.parquet").to_pylist():
+        by_document[row["id"]].append(row)
+    rows, dropped = [], Counter()
+    for name, samples in by_document.items():
+        usable = [row for row in samples if row["ended"] and row["completion"]]
+        dropped["samples_cut_off"] += sum(not row["ended"] for row in samples)
+        dropped["samples_empty"] += sum(not row["completion"] for row in samples)
+        if len({row["completion"] for row in usable}) < 2:
+            dropped["documents_identical" if len(usable) > 1 else "documents_without_two"] += 1
+            continue
+        # among equals the first sample wins: the order is the sampler's, so it is seeded
+        chosen = max(usable, key=lambda row: (row["score"], -row["sample"]))
+        rejected = min(usable, key=lambda row: (row["score"], row["sample"]))
+        if chosen["score"] - rejected["score"] < min_margin:
+            dropped["documents_tied"] += 1
+            continue
+        rows.append(
+            {"id": name, "gold": chosen["gold"], "judge": chosen["judge"], **_sides(chosen, rejected)}
+        )
+    return rows, dropped
+
+
+def _sides(chosen: dict[str, Any], rejected: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "chosen": chosen["completion"],
+        "rejected": rejected["completion"],
+        "score_chosen": chosen["score"],
+        "score_rejected": rejected["score"],
+        "margin": chosen["score"] - rejected["score"],
+        "characters_chosen": len(chosen["completion"]),
+        "characters_rejected": len(rejected["completion"]),
+    }
+
+
+def split(rows: list[dict[str, Any]], pairs: Pairs) -> dict[str, list[dict[str, Any]]]:
+    """Rows by fold: all pairs of one prompt together, so no prompt stands in two folds."""
+    prompts = sorted({row["prompt"] for row in rows})
+    order = np.random.default_rng(pairs.seed).permutation(len(prompts))
+    in_b = round(pairs.fold_b * len(prompts))
+    fold: dict[str, str] = {}
+    for name, part in (("b", order[:in_b]), ("a", order[in_b:])):
+        held = round(pairs.holdout * len(part))
+        fold |= {prompts[i]: f"{name}_holdout" if k < held else name for k, i in enumerate(part)}
+    return {
+        name: [row for row in rows if fold[row["prompt"]] == name]
+        for name in ("a", "a_holdout", "b", "b_holdout")
+    }
+
+
+def told(rows: list[dict[str, Any]]) -> dict[str, float]:
+    """Margin, lengths, and the correlation of preference with length (0.5 of `longer_chosen_share` is none)."""
+    if not rows:
+        return {}
+    gaps = np.array([row["characters_chosen"] - row["characters_rejected"] for row in rows], dtype=float)
+    margins = np.array([row["margin"] if row["margin"] is not None else np.nan for row in rows])
+    numbers = {
+        "longer_chosen_share": float(((gaps > 0) + 0.5 * (gaps == 0)).mean()),
+        "mean_characters_chosen": float(np.mean([row["characters_chosen"] for row in rows])),
+        "mean_characters_rejected": float(np.mean([row["characters_rejected"] for row in rows])),
+    }
+    if not np.isnan(margins).any():
+        numbers["mean_margin"] = float(margins.mean())
+        spread = gaps.std() * margins.std()
+        covariance = ((gaps - gaps.mean()) * (margins - margins.mean())).mean()
+        numbers["length_margin_correlation"] = float(covariance / spread) if spread > 0 else 0.0
+    return {name: round(number, 6) for name, number in numbers.items()}
+
+
+def _columns(path: str, *names: str) -> list[tuple[Any, ...]]:
+    table = pq.read_table(path, columns=list(names))
+    return list(zip(*(table.column(name).to_pylist() for name in names), strict=True))
