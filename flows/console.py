@@ -1,0 +1,86 @@
+"""`make run`: the flow with a Prefect server of its own, and at the end what came out and where to look."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from prefect.client.schemas.objects import State
+
+from flows import local, scores
+from flows.service import answers
+from tasks.ledger import lock, state
+from tasks.refusal import Refusal
+
+
+def main(flow: Callable[..., Any]) -> int:
+    """Runs the flow; 0 when every stage is up to date, 1 when one failed, 2 when it could not begin."""
+    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # a shell starts what it puts behind `&` deaf to it
+    held = lock.take(state.folder("locks") / "pipeline")
+    try:
+        if held is None:
+            raise Refusal("make run", "another one is at work in this project", "wait for it, or stop it")
+        final = _run(flow)
+        scores.track()
+        return _told(final)
+    except Refusal as refusal:
+        print(f"gallim: {refusal}", file=sys.stderr, flush=True)
+        if not answers(local.health()):
+            os._exit(2)  # Prefect's threads would go on telling a server that is gone, for minutes
+        return 2
+    except KeyboardInterrupt:
+        print("\nstopped; trainings go on from their last checkpoint at the next `make run`", file=sys.stderr)
+        return 128 + signal.SIGINT
+
+
+def _run(flow: Callable[..., Any]) -> State:
+    print("starting Prefect ...", flush=True)
+    with local.serving():
+        print(f"live view: {local.page()}", flush=True)
+        try:
+            return flow(return_state=True)
+        except Exception as error:
+            if answers(local.health()):
+                raise
+            cure = "what is finished is recorded; run again, or `dvc repro`, which works without it"
+            raise Refusal("Prefect", "its server is gone", cure) from error
+        finally:
+            _drain()
+
+
+def _drain() -> None:
+    """What Prefect still has to tell its server, before that is stopped."""
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogHandler
+
+    APILogHandler().flush()
+    EventsWorker.drain_all(timeout=5)
+
+
+def _told(final: State) -> int:
+    done = final.is_completed()
+    if done:
+        print(f"\n{scores.table()}\n{final.message}")
+    else:
+        print(f"\nFAILED\n{final.message}", file=sys.stderr, flush=True)
+    print("\n".join(where_to_look()), flush=True)
+    return 0 if done else 1
+
+
+def where_to_look() -> list[str]:
+    """The report's address, and the command that opens the two UIs."""
+    report = Path("reports/comparison.html")
+    return [
+        f"report:  {report.resolve().as_uri() if report.exists() else 'none yet'}",
+        "MLflow and Prefect: make ui",
+    ]
+
+
+def _terminate(*_: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt
