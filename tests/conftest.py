@@ -1,0 +1,194 @@
+"""A whole project in miniature: every stage run once, on CPU, with a model of one layer."""
+
+import importlib
+import json
+import os
+import shutil
+from contextlib import chdir
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).resolve().parents[1]
+STAGES = [
+    "prepare",
+    "base",
+    "sft",
+    "sample",
+    "judge",
+    "pairs",
+    "reward --fold a",
+    "reward --fold b",
+    "method --family pairs --branch dpo",
+    "method --family online --branch rloo",
+    "align --family pairs --branch dpo --seed 0",
+    "align --family online --branch rloo --seed 0",
+    "evaluate --model sft",
+    "evaluate --model dpo-0",
+    "evaluate --model rloo-0",
+    "compare",
+]
+
+
+def shrunk() -> dict:
+    """The repository's params.yaml with other sizes, and nothing else changed."""
+    given = YAML(typ="safe").load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    given["seeds"] = [0]
+    given["compute"] = {"threads": 1, "device": "cpu", "dtype": "float32"}
+    given["prepare"]["source"].update(kind="embedded", train=40, validation=10, test=8, unlabelled=0)
+    shipped = YAML(typ="safe").load((ROOT / "assets/base.yaml").read_text(encoding="utf-8"))["model"]
+    size = {"vocabulary": 1000, "layers": 1, "width": 32, "heads": 2, "steps": 30, "batch_size": 8}
+    given["base"]["source"] = {**shipped, **size, "window": 256}
+    given["text"]["max_completion_tokens"] = 48
+    trained = [given["sft"]["source"], given["reward"]["source"]]
+    for block in (*trained, given["branches"]["pairs"]["dpo"], given["branches"]["online"]["rloo"]):
+        walk = {"steps": 2, "batch_size": 4, "warmup_steps": 0, "checkpoint_every": 100, "lora": None}
+        block["optimisation"] = {**block["optimisation"], **walk, "gradient_accumulation": 1}
+    given["sft"]["source"]["optimisation"].update(steps=50, batch_size=8, learning_rate=1e-2)
+    given["branches"]["online"]["rloo"].update(completions=2, reward="model")
+    given["branches"] = {
+        "pairs": {"dpo": given["branches"]["pairs"]["dpo"]},
+        "online": {"rloo": given["branches"]["online"]["rloo"]},
+    }
+    given["sample"]["completions"] = 4
+    given["judge"]["kind"] = "rouge"
+    given["pairs"].update(fold_b=0.4, holdout=0.15)
+    given["pairs"]["source"]["min_margin"] = 1e-6
+    given["compare"]["resamples"] = 1000
+    return given
+
+
+class Project:
+    """A project's folder; `run` is what `python -m tasks` does, without its process and its ledger."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.metrics: dict[str, dict] = {}  # of the session's own runs, by record
+
+    def write(self, given: dict) -> None:
+        with (self.folder / "params.yaml").open("w", encoding="utf-8") as file:
+            YAML().dump(given, file)
+
+    def change(self, place: str, **changed) -> None:
+        """Sets fields of a block of params.yaml, given as a dotted name."""
+        given = YAML(typ="safe").load((self.folder / "params.yaml").read_text(encoding="utf-8"))
+        block = given
+        for name in place.split(".") if place else []:
+            block = block[name]
+        block.update(changed)
+        self.write(given)
+
+    @property
+    def parameters(self):
+        from tasks import parameters
+
+        return parameters.read(self.folder / "params.yaml")
+
+    def run(self, words: str) -> dict:
+        """The metrics of one stage, which go to reports/metrics too."""
+        from tasks.ledger.journal import Journal
+        from tasks.ledger.signature import Signature
+        from tasks.ledger.target import parse
+
+        target = parse(words.split())
+        with chdir(self.folder):
+            scratch = Path(".state") / "scratch" / target.record
+            shutil.rmtree(scratch, ignore_errors=True)
+            scratch.mkdir(parents=True)
+            journal = Journal(target.record, scratch)
+            found = Signature(target, ROOT / "tasks").call(journal=journal, scratch=scratch)
+            path = Path("reports/metrics") / f"{target.record}.json"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(found, sort_keys=True), encoding="utf-8")
+        return found
+
+    def curve(self, record: str) -> list[dict]:
+        path = self.folder / "reports" / "curves" / f"{record}.jsonl"
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+    def entry(self, branch: str, **changed):
+        """A branch's settings; what is no field of its own is a field of its optimisation."""
+        entry = self.parameters.branches.entries()[branch]
+        own = {name: value for name, value in changed.items() if name in type(entry).model_fields}
+        walk = entry.optimisation.model_dump() | {n: v for n, v in changed.items() if n not in own}
+        return type(entry).model_validate({**entry.model_dump(), **own, "optimisation": walk})
+
+    def trainer(self, entry, scratch: Path, compute=None, seed: int = 0):
+        """The trainer of a branch, as the stage align makes it; the working directory must be the project."""
+        from tasks import methods
+        from tasks.engine import models, training
+
+        method = methods.load(entry.method)
+        family = importlib.import_module(f"tasks.engine.families.{method.FAMILY}")
+        compute = compute or self.parameters.compute
+        tokenizer = models.load_tokenizer(models.SFT)
+        policy = models.load_policy(models.SFT, compute)
+        common = training.arguments(entry.optimisation, compute, seed, scratch)
+        text = self.parameters.text
+        return family.trainer(method, entry, policy, tokenizer, common, text=text, compute=compute)
+
+
+class Notes:
+    """A journal that keeps what it is told."""
+
+    def __init__(self):
+        self.lines: list[dict] = []
+        self.said: list[str] = []
+
+    def step(self, step: int, of: int, **numbers: float) -> None:
+        self.lines.append({"step": step, **numbers})
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+    def resume_from(self, step: int) -> None:
+        self.said.append(f"resumed from {step}")
+
+    def curve(self) -> list[dict]:
+        return self.lines
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The miniature after all its stages; tests look at it and leave it as it is."""
+    import torch
+
+    from tasks.ledger.target import parse
+
+    torch.set_num_threads(1)
+    made = Project(tmp_path_factory.mktemp("project"))
+    made.write(shrunk())
+    for words in STAGES:
+        made.metrics[parse(words.split()).record] = made.run(words)
+    return made
+
+
+@pytest.fixture
+def here(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """The miniature as the working directory, to be read only."""
+    monkeypatch.chdir(project.folder)
+    return project
+
+
+@pytest.fixture
+def own(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A copy of the miniature as the working directory, to be changed at will."""
+    folder = tmp_path / "own"
+    shutil.copytree(project.folder, folder, ignore=shutil.ignore_patterns(".state"))
+    monkeypatch.chdir(folder)
+    copied = Project(folder)
+    copied.metrics = dict(project.metrics)
+    return copied
+
+
+@pytest.fixture
+def notes() -> Notes:
+    return Notes()
+
+
+@pytest.fixture
+def scratch(tmp_path: Path) -> Path:
+    folder = tmp_path / "scratch"
+    os.makedirs(folder)
+    return folder

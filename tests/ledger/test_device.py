@@ -1,0 +1,90 @@
+"""A slot has one holder, and the kernel frees it however the holder ends."""
+
+import os
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+from tasks.ledger import device
+from tasks.refusal import Refusal
+
+HOLDER = """
+import sys, time
+from tasks.ledger.device import hold
+with hold("cpu", 1):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GALLIM_STATE", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).resolve().parents[2]))
+    monkeypatch.setattr(device, "POLL_SECONDS", 0.02)
+
+
+def slots(monkeypatch: pytest.MonkeyPatch, count: str) -> None:
+    monkeypatch.setenv("GALLIM_CPU_SLOTS", count)
+
+
+def test_it_waits_for_the_holder_says_so_once_and_gets_it_after_a_kill(monkeypatch, capsys):
+    slots(monkeypatch, "1")
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER], stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+
+    polls = []
+
+    def slept(seconds: float) -> None:
+        polls.append(seconds)
+        if len(polls) == 3:
+            holder.kill()
+            holder.wait()
+
+    monkeypatch.setattr(device.time, "sleep", slept)
+    with device.hold("cpu", 1) as got:
+        assert got == "cpu"
+    holder.stdout.close()
+    assert len(polls) >= 3
+    assert capsys.readouterr().out == "waits: other stages hold cpu-0\n"
+
+
+def test_two_slots_have_two_holders(monkeypatch):
+    slots(monkeypatch, "2")
+    with device.hold("cpu", 1), device.hold("auto", 1) as second:
+        assert second == "cpu"
+
+
+def test_slots_are_cores_by_threads(monkeypatch):
+    monkeypatch.delenv("GALLIM_CPU_SLOTS", raising=False)
+    monkeypatch.setattr(device, "_cores", lambda: 8)
+    assert len(device._slots("cpu", 3)) == 2
+    assert len(device._slots("cpu", 99)) == 1
+
+
+def test_a_wrong_number_of_slots_is_refused(monkeypatch):
+    slots(monkeypatch, "many")
+    with pytest.raises(Refusal, match="is no number of slots"), device.hold("cpu", 1):
+        pass
+
+
+def test_cuda_without_a_gpu_is_refused(monkeypatch):
+    monkeypatch.setattr(device, "DRIVERS", ())
+    with pytest.raises(Refusal, match="there is no GPU"), device.hold("cuda", 1):
+        pass
+
+
+def test_each_gpu_has_one_holder_who_sees_no_other(monkeypatch):
+    cuda = types.SimpleNamespace(device_count=lambda: 2)
+    monkeypatch.setattr(device, "DRIVERS", ("/",))
+    monkeypatch.setitem(sys.modules, "torch", types.SimpleNamespace(cuda=cuda))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5")
+    with device.hold("cuda", 1) as first:
+        assert (first, os.environ["CUDA_VISIBLE_DEVICES"]) == ("cuda", "2")
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5")  # as another process has it
+        with device.hold("auto", 1):
+            assert os.environ["CUDA_VISIBLE_DEVICES"] == "5"

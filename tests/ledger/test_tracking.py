@@ -1,0 +1,162 @@
+"""`track` shows in MLflow what DVC holds: no more, no less, and once."""
+
+import hashlib
+import json
+import os
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from tasks.ledger import costs, held, run, store, tracking
+from tasks.refusal import Refusal
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning:mlflow.*",
+    "ignore::ResourceWarning",  # MLflow leaves its sqlite connections to the garbage collector
+)
+
+
+def out(path: str, text: str | None = None) -> dict[str, Any]:
+    """An output as dvc.lock has it; a folder when no text is given."""
+    if text is None:
+        Path(path).mkdir(parents=True, exist_ok=True)
+        return {"path": path, "md5": hashlib.md5(path.encode()).hexdigest() + ".dir"}
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(path).write_text(text)
+    return {"path": path, "md5": hashlib.md5(text.encode()).hexdigest()}
+
+
+@pytest.fixture(autouse=True)
+def dvc_lock(state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """prepare -> sft -> align dpo 0 -> evaluate dpo-0; sft's metrics were changed afterwards."""
+    monkeypatch.chdir(tmp_path)
+    prepared, sft, policy = out("data/prepared"), out("models/sft"), out("models/dpo-0")
+    pairs, fold = out("data/pairs"), out("data/pairs/a.parquet", "pairs")  # the second is in the first
+    Path("data/prepared/train.parquet").write_text("rows")
+    Path("models/sft/manifest.json").write_text(json.dumps({"weights_sha256": "5f7"}))
+    curve = "".join(json.dumps({"step": step, "loss": 1 / step}) + "\n" for step in range(1, 2001))
+    branch = {"branches.pairs.dpo": {"method": "dpo", "beta": 0.1}, "text": {"template": "x" * 7000}}
+    metrics = "reports/metrics"
+    stages = {
+        "prepare": {
+            "cmd": "python -m tasks prepare",
+            "outs": [prepared, out(f"{metrics}/prepare.json", '{"rows": 3}')],
+        },
+        "sft": {
+            "cmd": "python -m tasks sft",
+            "deps": [prepared],
+            "outs": [sft, out(f"{metrics}/sft.json", '{"loss": 1.0}')],
+        },
+        "pairs": {"cmd": "python -m tasks pairs", "deps": [prepared], "outs": [pairs]},
+        "align@dpo-0": {
+            "cmd": "python -m tasks align --family pairs --branch dpo --seed 0",
+            "deps": [sft, fold, {"path": "tasks/align.py", "md5": "0"}],
+            "params": {"params.yaml": branch},
+            "outs": [
+                policy,
+                out("reports/curves/align-dpo-0.jsonl", curve),
+                out(f"{metrics}/align-dpo-0.json", '{"displaced": true, "weights_sha256": "abc"}'),
+            ],
+        },
+        "evaluate@dpo-0": {
+            "cmd": "python -m tasks evaluate --model dpo-0",
+            "deps": [policy],
+            "outs": [out(f"{metrics}/evaluate-dpo-0.json", '{"gold": 0.5}')],
+        },
+        "other": {"cmd": "echo", "outs": [out("elsewhere", "x")]},
+    }
+    Path(f"{metrics}/sft.json").write_text('{"loss": 2.0}')
+    YAML().dump({"schema": "2.0", "stages": stages}, Path("dvc.lock"))
+
+
+def runs() -> dict[str, Any]:
+    client, experiment = store.opened()
+    return {one.info.run_name: one for one in client.search_runs([experiment])}
+
+
+def test_what_dvc_holds_is_there_once():
+    known = {
+        "content": held.content("align-dpo-0"),
+        "started": 1000,
+        "ended": 6000,
+        "code": {"git.sha": "c0"},
+    }
+    costs.write("align-dpo-0", 5.0, {}, **known)
+    assert tracking.track().endswith("3 runs added, 0 were there")
+    assert tracking.track().endswith("0 runs added, 3 were there")
+    found = runs()
+    assert sorted(found) == ["align-dpo-0", "evaluate-dpo-0", "prepare"], (
+        "sft's file is not the one in dvc.lock"
+    )
+
+    align = found["align-dpo-0"]
+    assert align.data.params["beta"] == "0.1"
+    assert len(align.data.params["text.template"]) == run.LONGEST_VALUE
+    assert {"data.sha256", "git.sha"} <= align.data.tags.keys()
+    assert align.data.tags["sft.sha256"] == "5f7"
+    assert align.data.tags["result.weights_sha256"] == "abc"
+    assert align.data.metrics == {"loss": 1 / 2000, "displaced": 1.0}
+    assert (align.info.start_time, align.info.end_time) == (1000, 6000)
+    client, _ = store.opened()
+    assert len(client.get_metric_history(align.info.run_id, "loss")) == 2000
+    (data,) = align.inputs.dataset_inputs
+    assert data.dataset.name == "data/pairs/a.parquet"
+
+    evaluate = found["evaluate-dpo-0"]
+    assert evaluate.data.params == {"method": "dpo", "branch": "dpo", "seed": "0"}
+    assert evaluate.data.tags["sft.sha256"] == "5f7", "it descends from models/sft by way of models/dpo-0"
+    assert "git.sha" not in evaluate.data.tags, "nothing is known of who made it"
+
+
+def test_a_changed_result_is_another_run():
+    tracking.track()
+    lock = Path("dvc.lock").read_text()
+    old = hashlib.md5(b'{"rows": 3}').hexdigest()
+    Path("dvc.lock").write_text(lock.replace(old, out("reports/metrics/prepare.json", '{"rows": 4}')["md5"]))
+    assert tracking.track().endswith("1 runs added, 2 were there")
+
+
+def test_a_run_whose_process_died_is_ended():
+    client, experiment = store.opened()
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    host = {"process.host": platform.node()}
+    dead = client.create_run(experiment, tags={**host, "process.id": str(gone.pid)})
+    alive = client.create_run(experiment, tags={**host, "process.id": str(os.getpid())})
+    tracking.track()
+    states = [client.get_run(one.info.run_id).info.status for one in (dead, alive)]
+    assert states == ["KILLED", "RUNNING"]
+
+
+def test_a_store_that_cannot_be_used_is_a_refusal(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "nonsense://me:secret@nowhere")
+    with pytest.raises(Refusal, match="the store cannot be used") as told:
+        tracking.track()
+    assert "secret" not in str(told.value)
+
+
+def test_without_dvc_lock_there_is_nothing_to_show():
+    Path("dvc.lock").unlink()
+    assert list(held.records()) == []
+
+
+def test_the_report_is_the_file_of_compares_run_once():
+    lock = YAML(typ="safe").load(Path("dvc.lock"))
+    sft = lock["stages"]["sft"]["outs"][0]
+    report = out("reports/comparison.html", "<h1>one</h1>")
+    lock["stages"]["compare"] = {"cmd": "python -m tasks compare", "deps": [sft], "outs": [report]}
+    YAML().dump(lock, Path("dvc.lock"))
+    assert tracking.track().endswith("4 runs added, 0 were there")
+    assert tracking.track().endswith("0 runs added, 3 were there")
+    client, _ = store.opened()
+    found = tracking.runs()
+    assert found.keys() == {"experiment", "prepare", "align-dpo-0", "evaluate-dpo-0", "compare"}
+    assert [file.path for file in client.list_artifacts(found["compare"])] == ["comparison.html"]
+    assert client.get_run(found["compare"]).data.tags["sft.sha256"] == "5f7"
+    Path("reports/comparison.html").write_text("<h1>of another run, which failed before it compared</h1>")
+    assert "compare" not in tracking.runs()
+    assert tracking.track().endswith("0 runs added, 3 were there")

@@ -1,0 +1,152 @@
+"""What holds for every method, so that a new file in tasks/methods is covered the day it arrives."""
+
+import ast
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tasks import methods
+from tasks.refusal import Refusal
+from tasks.settings import Branch
+
+FAMILIES = ("pairs", "online")
+NUMBERS = ("integer", "number")
+BOUNDS = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
+
+
+def own_fields(method):
+    """The JSON schema of every field that is the method's own."""
+    fields = method.Config.model_json_schema()["properties"]
+    return {name: field for name, field in fields.items() if name not in Branch.model_fields}
+
+
+def examples(field):
+    """Two values that the field allows."""
+    if "enum" in field or field["type"] == "boolean":
+        return tuple(field.get("enum", (False, True)))[:2]
+    low = field.get("minimum", field.get("exclusiveMinimum", 0))
+    if field["type"] == "integer":
+        return max(low, 2), max(low, 2) * 2
+    high = field.get("maximum", field.get("exclusiveMaximum", low + 1))
+    return low + 0.1 * (high - low), low + 0.2 * (high - low)
+
+
+def entry(project, name, **changed):
+    """Settings of a method that need not stand in params.yaml."""
+    method = methods.load(name)
+    walk = project.entry("dpo").optimisation.model_dump() | {"steps": 1, "batch_size": 4}
+    own = {field: examples(schema)[0] for field, schema in own_fields(method).items()}
+    return method.Config.model_validate({"method": name, "optimisation": walk, **own, **changed})
+
+
+@pytest.fixture(params=methods.names())
+def name(request):
+    return request.param
+
+
+@pytest.fixture
+def method(name):
+    return methods.load(name)
+
+
+def test_there_are_methods_of_both_families():
+    assert {methods.load(name).FAMILY for name in methods.names()} == set(FAMILIES)
+
+
+def test_its_docstring_names_paper_year_arxiv_id_and_what_differs(method):
+    assert re.search(
+        r"\((19|20)\d\d\), arXiv \d{4}\.\d{4,5}, (equation|section|algorithm) \d", method.__doc__
+    )
+    assert "Differs from the paper:" in method.__doc__
+
+
+def test_it_belongs_to_a_family(method):
+    assert method.FAMILY in FAMILIES
+
+
+def test_its_coefficients_have_a_meaning_a_bound_and_no_default(method):
+    for field, schema in own_fields(method).items():
+        assert method.Config.model_fields[field].is_required(), field
+        assert schema["description"], field
+        if schema.get("type") in NUMBERS:
+            assert schema.keys() & BOUNDS, field
+        else:
+            assert "enum" in schema or schema["type"] == "boolean", field
+
+
+def test_it_says_what_trl_is_given_and_what_the_first_step_logs(method, name, project):
+    settings = entry(project, name)
+    assert method.trl_arguments(settings)
+    identity = method.identity(settings)
+    assert identity
+    assert all(isinstance(value, float) for value in identity.values())
+
+
+def observed(project, settings, scratch, method):
+    """All that a branch's settings can change: TRL's arguments, and the rewards where the family has them."""
+    trainer = project.trainer(settings, scratch)
+    told = {
+        key: value
+        for key, value in trainer.args.to_dict().items()
+        if key not in ("output_dir", "logging_dir")
+    }
+    if method.FAMILY == "online":
+        row = trainer.train_dataset[0]
+        seen = {
+            "prompts": [row["prompt"]] * 2,
+            "completion_ids": [[9, 8, 1], [9, 8]],
+            "gold": [row["gold"]] * 2,
+        }
+        told["rewards"] = trainer.reward_funcs[0](**seen)
+    return json.dumps(told, sort_keys=True, default=str)
+
+
+def test_every_coefficient_is_read(method, name, here, scratch):
+    before = observed(here, entry(here, name), scratch, method)
+    assert observed(here, entry(here, name), scratch, method) == before
+    for field, schema in own_fields(method).items():
+        changed = entry(here, name, **{field: examples(schema)[1]})
+        assert observed(here, changed, scratch, method) != before, field
+
+
+def test_its_first_step_has_its_identity(method, name, own):
+    """The stage itself refuses a first step that has not."""
+    settings = entry(own, name)
+    own.change(f"branches.{method.FAMILY}", tried=settings.model_dump())
+    found = own.run(f"align --family {method.FAMILY} --branch tried --seed 0")
+    first = own.curve("align-tried-0")[0]
+    for logged, value in method.identity(settings).items():
+        assert first[logged] == pytest.approx(value, abs=1e-4)
+    assert found["steps"] == 1
+    assert Path("models/tried-0/manifest.json").exists()
+
+
+def test_it_stands_alone(name):
+    """No method imports another, nor anything above the settings."""
+    tree = ast.parse((methods.FOLDER / f"{name}.py").read_text(encoding="utf-8"))
+    imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    imported |= {
+        alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names
+    }
+    assert {module for module in imported if module and module.startswith("tasks")} <= {"tasks.settings"}
+
+
+def test_a_method_that_is_not_there_is_refused_with_the_nearest():
+    with pytest.raises(
+        Refusal, match=r"tasks/methods/dpoo.py: there is no such method; did you mean 'dpo'\?"
+    ):
+        methods.load("dpoo")
+    with pytest.raises(Refusal, match=r"known methods: .*dpo.*rloo"):
+        methods.load("xyz")
+
+
+def test_a_new_file_is_a_new_method(tmp_path, monkeypatch):
+    shutil.copytree(methods.FOLDER, tmp_path / "methods", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "methods" / "newest.py").write_text("")
+    (tmp_path / "methods" / "_notes.py").write_text("")
+    before = methods.names()
+    monkeypatch.setattr(methods, "FOLDER", tmp_path / "methods")
+    assert methods.names() == sorted([*before, "newest"])

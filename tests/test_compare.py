@@ -1,0 +1,359 @@
+"""The stage compare on synthetic evaluations: what it says, what it refuses, and that its bytes stay."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from rich.console import Console
+
+from tasks import compare as stage
+from tasks.measures.comparison import HIGHER, LOWER, SAME
+from tasks.parameters import Branches, Compare
+from tasks.refusal import Refusal
+from tasks.settings import Branch
+
+PROMPTS, SAMPLES, SEEDS = 60, 2, [0, 1]
+COMPARE = Compare(confidence=0.95, resamples=1000, seed=0)
+HASHES = {"reference_sha256": "r" * 64, "prompts_sha256": "p" * 64, "reward_sha256": "w" * 64}
+BASELINES = {
+    "lead1": {"rouge1": 0.3, "rouge2": 0.1, "rougeL": 0.25},
+    "random": {"rouge1": 0.2, "rouge2": 0.05, "rougeL": 0.15},
+}
+SHARED = np.random.default_rng(7).uniform(0.3, 0.7, PROMPTS)  # how hard each prompt is, for all models alike
+
+
+def entries(*names: str) -> Branches:
+    """Branches as params.yaml would give them; compare reads no more than their names and methods."""
+    return Branches.model_construct(
+        pairs={name: Branch.model_construct(method="dpo") for name in names}, online={}
+    )
+
+
+def evaluation(
+    seed: int, gold: float = 0.0, reward: float = 0.0, kl: float = 0.0, noise: float = 0.05
+) -> pa.Table:
+    """Predictions whose mean gold and reward lie just so far above the prompts' common level."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for decoding, count in (("greedy", 1), ("sampled", SAMPLES)):
+        noise_2PK = noise * rng.normal(size=(2, PROMPTS, count))
+        noise_2PK -= noise_2PK.mean(axis=(1, 2), keepdims=True)
+        for place in range(PROMPTS):
+            for sample in range(count):
+                off_gold, off_reward = noise_2PK[:, place, sample]
+                rows.append(
+                    {
+                        "id": f"doc-{place:03d}",
+                        "decoding": decoding,
+                        "sample": sample,
+                        "prediction": f"민수가 {place}시에 만나기로 했다.",
+                        "ended": True,
+                        "tokens": 12,
+                        "characters": 18,
+                        "gold": SHARED[place] + gold + off_gold,
+                        "reward": SHARED[place] + reward + off_reward,
+                        "kl_k1": kl + 0.1 * rng.normal() if kl else 0.0,
+                        "kl_k3": kl,
+                        "rouge1": 0.5,
+                        "rouge2": 0.3,
+                        "rougeL": SHARED[place] * 0.5,
+                        "repetition": 0.0,
+                        "invented_numbers": 0,
+                        "compression": 0.3,
+                    }
+                )
+    return pa.Table.from_pylist(rows)
+
+
+def write(model: str, table: pa.Table, **changes: str | dict) -> None:
+    folder = Path("reports/evaluation") / model
+    folder.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, folder / "predictions.parquet")
+    summary = (
+        HASHES | {"model_sha256": model, "baselines": BASELINES, "split": "test", "judge": "exact"} | changes
+    )
+    (folder / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A project with documents and SFT's evaluation, and with `better`, `twin` (SFT again) and `fooled`."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("GALLIM_STATE", raising=False)
+    Path("data/prepared").mkdir(parents=True)
+    documents = [
+        {
+            "id": f"doc-{place:03d}",
+            "document": f"민수: {place}시에 보자.\n지수: 그래.",
+            "summary": f"둘이 {place}시에 만난다.",
+        }
+        for place in range(PROMPTS)
+    ]
+    pq.write_table(pa.Table.from_pylist(documents), "data/prepared/test.parquet")
+    sft = evaluation(seed=100)
+    write("sft", sft)
+    for seed in SEEDS:
+        write(f"better-{seed}", evaluation(seed, gold=0.1, reward=0.2, kl=1.5))
+        write(f"twin-{seed}", sft)
+        write(f"fooled-{seed}", evaluation(50 + seed, gold=-0.1, reward=0.4, kl=6.0))
+    return tmp_path
+
+
+def run(*names: str, seeds: list[int] = SEEDS) -> dict:
+    stage.run(COMPARE, entries(*names), seeds)
+    return json.loads(Path("reports/comparison.json").read_text(encoding="utf-8"))
+
+
+def found(comparison: dict, left: str, right: str, decoding: str = "greedy", measure: str = "gold") -> dict:
+    key = (left, right, measure)
+    return next(
+        r for r in comparison["differences"][decoding] if (r["left"], r["right"], r["measure"]) == key
+    )
+
+
+def test_a_planted_difference_is_found(project):
+    comparison = run("better")
+    for decoding in ("greedy", "sampled"):
+        row = found(comparison, "better", "sft", decoding)
+        assert row["verdict"] == HIGHER
+        assert row["low"] < 0.1 < row["high"]
+        assert row["seeds_agreeing"] == len(SEEDS)
+    assert "better is higher than sft on gold" in Path("reports/comparison.html").read_text(encoding="utf-8")
+
+
+def test_the_same_model_cannot_be_told_apart(project):
+    row = found(run("twin"), "twin", "sft")
+    assert (row["difference"], row["low"], row["high"]) == (0.0, 0.0, 0.0)
+    assert row["verdict"] == SAME
+    assert row["seeds_agreeing"] is None
+    assert "cannot tell apart" in Path("reports/comparison.html").read_text(encoding="utf-8")
+
+
+def test_noise_alone_cannot_be_told_apart(project):
+    write("noise-0", evaluation(900))
+    assert found(run("noise", seeds=[0]), "noise", "sft")["verdict"] == SAME
+
+
+def test_every_pair_of_branches_is_compared(project):
+    comparison = run("better", "twin", "fooled")
+    pairs = [(r["left"], r["right"]) for r in comparison["differences"]["greedy"] if r["measure"] == "gold"]
+    assert pairs == [
+        *(("better", "sft"), ("twin", "sft"), ("fooled", "sft")),
+        *(("better", "twin"), ("better", "fooled"), ("twin", "fooled")),
+    ]
+    assert found(comparison, "twin", "fooled")["verdict"] == HIGHER
+
+
+def test_reward_up_and_gold_down_is_a_warning(project):
+    comparison = run("better", "fooled")
+    assert found(comparison, "fooled", "sft")["verdict"] == LOWER
+    warned = [alarm for alarm in comparison["warnings"] if alarm["kind"] == "over-optimisation"]
+    assert {alarm["branch"] for alarm in warned} == {"fooled"}
+    assert warned[1]["text"].startswith("fooled is over-optimised (sampled, seeds: 0, 1): reward +0.4")
+
+
+def test_a_single_over_optimised_seed_is_a_warning(project):
+    write("torn-0", evaluation(60, gold=-0.1, reward=0.4, kl=6.0))
+    write("torn-1", evaluation(61, gold=0.1, reward=0.4, kl=6.0))
+    comparison = run("torn")
+    assert found(comparison, "torn", "sft")["verdict"] == SAME
+    assert [alarm["text"].split(":")[1] for alarm in comparison["warnings"]] == [" 0)", " 0)"]
+
+
+def test_a_negative_kl_is_a_warning(project):
+    write("odd-0", evaluation(3, kl=-1.0))
+    assert [alarm["kind"] for alarm in run("odd", seeds=[0])["warnings"]] == ["kl"]
+
+
+def test_the_frontier_has_one_point_a_training_and_sft_at_zero(project):
+    frontier = run("better", "fooled")["frontier"]
+    assert [(point["branch"], point["seed"]) for point in frontier] == [
+        *(("sft", None), ("better", 0), ("better", 1), ("fooled", 0), ("fooled", 1))
+    ]
+    assert frontier[0]["kl"] == 0.0
+    assert frontier[1]["kl"] == pytest.approx(1.5, abs=0.05)
+
+
+def test_samples_are_averaged_before_prompts(project):
+    table = pq.read_table("reports/evaluation/better-0/predictions.parquet").to_pylist()
+    gold = np.array([row["gold"] for row in table if row["decoding"] == "sampled"]).reshape(PROMPTS, SAMPLES)
+    score = run("better", seeds=[0])["scores"]["sampled"]["better"]["gold"]["mean"]
+    assert score == pytest.approx(gold.mean(axis=1).mean(), abs=1e-6)
+
+
+@pytest.mark.parametrize("absent", ["column", "values"])
+def test_without_gold_the_headline_is_rouge(project, absent):
+    for model in ("sft", "better-0"):
+        table = pq.read_table(f"reports/evaluation/{model}/predictions.parquet")
+        without = table.drop_columns(["gold"])
+        nothing = without.append_column("gold", pa.nulls(len(table)))
+        write(model, without if absent == "column" else nothing)
+    comparison = run("better", seeds=[0])
+    assert comparison["headline"] == "rougeL"
+    assert "gold" not in comparison["scores"]["greedy"]["sft"]
+    assert comparison["warnings"] == []
+
+
+def test_gold_of_some_rows_only_is_told(project):
+    table = pq.read_table("reports/evaluation/better-0/predictions.parquet")
+    gold = table["gold"].to_pylist()
+    place = table.schema.get_field_index("gold")
+    write("better-0", table.set_column(place, "gold", pa.array([None, *gold[1:]], type=pa.float64())))
+    comparison = run("better", seeds=[0])
+    assert comparison["headline"] == "rougeL"
+    assert [alarm["kind"] for alarm in comparison["warnings"]] == ["gold"]
+
+
+def test_json_bytes_are_the_same_and_hold_no_time_and_no_place(project):
+    run("better", "twin")
+    first = {path: path.read_bytes() for path in (stage.JSON, stage.HTML, stage.MARKDOWN)}
+    costs = Path(".state/costs")
+    run("better", "twin")
+    assert first == {path: path.read_bytes() for path in first}
+    costs.mkdir(parents=True)
+    ledger = {"seconds": 321.0, "tokens": 45678, "peak_memory_bytes": 3 * 2**30}
+    (costs / "align-better-0.json").write_text(json.dumps(ledger), encoding="utf-8")
+    run("better", "twin")
+    text = stage.JSON.read_text(encoding="utf-8")
+    assert text.encode() == first[stage.JSON]
+    assert not re.search(r"20\d\d-\d\d|seconds|\d\d:\d\d|time|" + re.escape(str(project)), text)
+    assert "321" in stage.HTML.read_text(encoding="utf-8")
+    assert "3,072" in stage.MARKDOWN.read_text(encoding="utf-8")
+    (costs / "align-better-0.json").write_text(json.dumps(ledger | {"content": "other"}), encoding="utf-8")
+    run("better", "twin")
+    assert "3,072" not in stage.MARKDOWN.read_text(encoding="utf-8")
+    assert all(len(digits) <= 6 for digits in re.findall(r"\d\.(\d+)", text))
+
+
+def test_adding_a_branch_leaves_the_intervals_of_the_others(project):
+    alone = found(run("better"), "better", "sft")
+    assert found(run("better", "twin", "fooled"), "better", "sft") == alone
+
+
+def test_the_page_escapes_predictions_and_asks_for_nothing(project):
+    attack = '<script>alert("1")</script>'
+    table = pq.read_table("reports/evaluation/better-0/predictions.parquet")
+    place = table.schema.get_field_index("prediction")
+    write("better-0", table.set_column(place, "prediction", pa.array([attack] * len(table))))
+    run("better")
+    text = stage.HTML.read_text(encoding="utf-8")
+    assert "<script" not in text
+    assert "&lt;script&gt;alert(&quot;1&quot;)" in text
+    assert not re.search(r'(src|href)="(?!#)', text)
+    assert set(re.findall(r"https?://[^\"\s<]+", text)) <= {
+        "http://www.w3.org/2000/svg",
+        "http://www.w3.org/1999/xlink",
+    }
+
+
+def test_likelihood_displacement_is_shown_where_a_training_told_it(project):
+    Path("reports/metrics").mkdir()
+    told = {"chosen_logp_change_nats": -12.5, "likelihood_displacement": True, "train_margin": 0.8, "rows": 3}
+    Path("reports/metrics/align-better-1.json").write_text(json.dumps(told), encoding="utf-8")
+    comparison = run("better")
+    told.pop("rows")
+    assert comparison["displacement"] == {"better": [{"seed": 1, **told}]}
+    assert "-12.50" in stage.HTML.read_text(encoding="utf-8")
+
+
+def test_the_table_can_be_printed_from_the_json(project):
+    console = Console(width=132, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    with console.file:
+        console.print(stage.table(run("better", "twin")))
+        text = console.export_text()
+    assert re.search(r"better .*\[\+0\.\d+, \+0\.\d+\] ▲", text)
+    assert re.search(r"twin .*\] =", text)
+    assert text.index(" sft ") < text.index(" better ")
+
+
+def test_metrics_are_flat(project):
+    metrics = stage.run(COMPARE, entries("better", "twin"), SEEDS)
+    assert metrics["pairs"] == 3
+    assert metrics["pairs_told_apart"] == 2
+    assert all(isinstance(value, float | int | str | bool) for value in metrics.values())
+
+
+def test_a_missing_model_is_refused(project):
+    with pytest.raises(Refusal, match=r"better-2/predictions\.parquet: the file is missing"):
+        run("better", seeds=[0, 1, 2])
+
+
+def test_prompts_in_another_order_are_refused(project):
+    table = pq.read_table("reports/evaluation/better-1/predictions.parquet")
+    write("better-1", table.take(list(reversed(range(len(table))))))
+    with pytest.raises(Refusal, match="the same rows in another order than sft"):
+        run("better")
+
+
+def test_other_prompts_are_refused(project):
+    table = pq.read_table("reports/evaluation/better-1/predictions.parquet")
+    ids = ["x" + name for name in table["id"].to_pylist()]
+    write("better-1", table.set_column(0, "id", pa.array(ids)))
+    with pytest.raises(Refusal, match="other rows than sft"):
+        run("better")
+
+
+@pytest.mark.parametrize("name", sorted(HASHES))
+def test_other_references_prompts_or_rewards_are_refused(project, name):
+    write("better-1", evaluation(1), **{name: "other"})
+    with pytest.raises(Refusal, match=f"{name} is other"):
+        run("better")
+
+
+def test_a_value_that_is_not_finite_is_refused(project):
+    table = pq.read_table("reports/evaluation/better-0/predictions.parquet")
+    reward = [float("nan"), *table["reward"].to_pylist()[1:]]
+    write("better-0", table.set_column(table.schema.get_field_index("reward"), "reward", pa.array(reward)))
+    with pytest.raises(Refusal, match="1 values of reward are missing or not finite"):
+        run("better")
+
+
+def test_a_missing_text_is_refused(project):
+    table = pq.read_table("reports/evaluation/better-0/predictions.parquet")
+    texts = pa.array([None, *table["prediction"].to_pylist()[1:]])
+    write("better-0", table.set_column(table.schema.get_field_index("prediction"), "prediction", texts))
+    with pytest.raises(Refusal, match="1 values of prediction are missing"):
+        run("better")
+
+
+def test_a_missing_column_and_a_repeated_row_are_refused(project):
+    table = pq.read_table("reports/evaluation/better-0/predictions.parquet")
+    write("better-0", table.drop_columns(["ended"]))
+    with pytest.raises(Refusal, match="the columns ended are missing"):
+        run("better")
+    write("better-0", pa.concat_tables([table, table.slice(0, 1)]))
+    with pytest.raises(Refusal, match="stands twice"):
+        run("better")
+
+
+def test_documents_of_another_split_are_refused(project):
+    write("sft", evaluation(100), split="validation")
+    with pytest.raises(Refusal, match=r"validation\.parquet: does not hold every document"):
+        run("better")
+
+
+def test_no_branch_is_refused(project):
+    with pytest.raises(Refusal, match="there is no branch"):
+        run()
+
+
+def test_baselines_stand_beside_the_models(project):
+    write("sft", evaluation(100), baselines=BASELINES | {"reference": {"gold": 0.987}})
+    run("better")
+    text = stage.MARKDOWN.read_text(encoding="utf-8")
+    assert "| the reference itself | 0.987 | - | - | - |" in text
+    assert "| lead-1 | - | 0.300 | 0.100 | 0.250 |" in text
+
+
+def test_many_branches_in_any_script_fit_the_page(project):
+    names = ["정렬", *(f"branch{place}" for place in range(10))]
+    for name in names:
+        write(f"{name}-0", evaluation(5))
+    run(*names, seeds=[0])
+    assert "정렬 − sft" in stage.HTML.read_text(encoding="utf-8")

@@ -1,0 +1,183 @@
+"""Stage evaluate: one set of prompts and measures for every model."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from tasks.engine import models
+from tasks.engine.generation import generate
+from tasks.engine.scoring import rewards
+from tasks.engine.text import encode_completion, encode_prompt, render
+from tasks.refusal import Refusal
+
+MODELS = ["sft", "dpo-0", "rloo-0"]
+
+
+def rows(model, decoding):
+    table = pq.read_table(f"reports/evaluation/{model}/predictions.parquet").to_pylist()
+    return [row for row in table if row["decoding"] == decoding]
+
+
+def summary(model):
+    return json.loads(Path(f"reports/evaluation/{model}/summary.json").read_text(encoding="utf-8"))
+
+
+def prompts(project, tokenizer):
+    documents = pq.read_table("data/prepared/test.parquet").column("document").to_pylist()
+    return [
+        encode_prompt(tokenizer, render(tokenizer, document, project.parameters.text))
+        for document in documents
+    ]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_test_document_has_one_greedy_and_two_sampled_summaries(model, here):
+    ids = pq.read_table("data/prepared/test.parquet").column("id").to_pylist()
+    assert [(row["id"], row["sample"]) for row in rows(model, "greedy")] == [(name, 0) for name in ids]
+    assert [(row["id"], row["sample"]) for row in rows(model, "sampled")] == [
+        (n, s) for n in ids for s in (0, 1)
+    ]
+
+
+def test_sft_against_itself_has_a_divergence_of_exactly_0(here):
+    assert {(row["kl_k1"], row["kl_k3"]) for row in rows("sft", "sampled")} == {(0.0, 0.0)}
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_greedy_summary_estimates_no_divergence(model, here):
+    assert {(row["kl_k1"], row["kl_k3"]) for row in rows(model, "greedy")} == {(None, None)}
+    assert not {"kl_k1", "kl_k3"} & summary(model)["greedy"].keys()
+
+
+@pytest.mark.parametrize("model", ["dpo-0", "rloo-0"])
+def test_a_branchs_divergence_is_that_of_one_row_forwards(model, here):
+    """By hand: sample again from the branch with the same seed, and sum the log-ratios of each row alone."""
+    tokenizer, compute = models.load_tokenizer(models.SFT), here.parameters.compute
+    policy, reference = (
+        models.load_policy(f"models/{model}", compute),
+        models.load_policy(models.SFT, compute),
+    )
+    asked = [ids for ids in prompts(here, tokenizer) for _ in range(2)]
+    limit = here.parameters.text.max_completion_tokens
+    found = generate(
+        policy, tokenizer, asked, max_new_tokens=limit, batch_size=256, seed=here.parameters.evaluate.seed
+    )
+    for prompt, completion, row in list(zip(asked, found, rows(model, "sampled"), strict=True))[:6]:
+        assert len(completion.ids) == row["tokens"]
+        ids = torch.tensor([prompt + completion.ids])
+        with torch.no_grad():
+            ours, theirs = (
+                m(ids).logits[0, len(prompt) - 1 : -1].log_softmax(-1) for m in (policy, reference)
+            )
+        ratio = (ours - theirs).gather(-1, torch.tensor(completion.ids)[:, None])[:, 0].double().numpy()
+        assert row["kl_k1"] == pytest.approx(ratio.sum(), abs=1e-4)
+        assert row["kl_k3"] == pytest.approx((np.exp(-ratio) - 1 + ratio).sum(), abs=1e-4)
+        assert row["kl_k3"] >= 0
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_its_means_are_those_of_its_rows(model, here):
+    for decoding in ("greedy", "sampled"):
+        found, means = rows(model, decoding), summary(model)[decoding]
+        for name, mean in means.items():
+            assert mean == pytest.approx(float(np.mean([row[name] for row in found])), abs=1e-5), name
+            assert here.metrics[f"evaluate-{model}"][f"{decoding}_{name}"] == mean
+        assert {"gold", "reward", "rougeL", "ended", "repetition", "invented_numbers"} <= means.keys()
+
+
+def test_all_models_are_held_against_the_same_reference_prompts_and_reward(here):
+    for name in ("reference_sha256", "prompts_sha256", "reward_sha256", "split", "judge", "rows"):
+        assert len({summary(model)[name] for model in MODELS}) == 1
+    assert len({summary(model)["model_sha256"] for model in MODELS}) == 3
+    assert summary("sft")["model_sha256"] == summary("sft")["reference_sha256"]
+    reward = models.verified_manifest(Path("models/reward-b"))["weights_sha256"]
+    assert summary("sft")["reward_sha256"] == reward  # fold B's, that no branch was trained with
+
+
+def test_the_prompts_hash_is_of_their_ids(here):
+    ids = prompts(here, models.load_tokenizer(models.SFT))
+    assert summary("sft")["prompts_sha256"] == hashlib.sha256(json.dumps(ids).encode()).hexdigest()
+
+
+def test_the_reward_is_fold_bs_of_the_text_by_its_own_scale(here):
+    tokenizer = models.load_tokenizer(models.SFT)
+    scale = json.loads(Path("models/reward-b/manifest.json").read_text())
+    model = models.load_reward("models/reward-b", here.parameters.compute)
+    ended = [row for row in rows("sft", "sampled") if row["ended"]]
+    documents = {
+        row["id"]: row["document"] for row in pq.read_table("data/prepared/test.parquet").to_pylist()
+    }
+    scored = [
+        (
+            encode_prompt(tokenizer, render(tokenizer, documents[row["id"]], here.parameters.text)),
+            encode_completion(tokenizer, row["prediction"]),
+        )
+        for row in ended
+    ]
+    expected = [(score - scale["mean"]) / scale["deviation"] for score in rewards(model, scored, 4)]
+    assert ended
+    assert [row["reward"] for row in ended] == pytest.approx(expected, abs=1e-3)
+
+
+def test_a_summary_that_was_cut_off_has_the_limits_length(here):
+    limit = here.parameters.text.max_completion_tokens
+    cut = [row for model in MODELS for row in rows(model, "sampled") if not row["ended"]]
+    assert cut
+    assert {row["tokens"] for row in cut} == {limit}
+
+
+def test_sfts_summary_alone_holds_the_baselines(here):
+    found = summary("sft")["baselines"]
+    assert found["reference"]["gold"] == 1  # the rouge judge of the reference itself
+    assert 0 < found["lead1"]["gold"] < 1
+    assert all("baselines" not in summary(model) for model in MODELS[1:])
+
+
+def test_a_row_names_every_measure_of_the_contract(here):
+    names = set(pq.read_schema("reports/evaluation/dpo-0/predictions.parquet").names)
+    assert names >= {
+        *(
+            "id",
+            "decoding",
+            "sample",
+            "prediction",
+            "ended",
+            "tokens",
+            "characters",
+            "gold",
+            "reward",
+            "kl_k1",
+        ),
+        *("kl_k3", "rouge1", "rouge2", "rougeL", "repetition", "invented_numbers", "compression"),
+        *("gold_rouge1", "gold_rouge2", "gold_rougeL"),
+    }
+
+
+def test_an_empty_split_is_refused(own):
+    table = pq.read_table("data/prepared/validation.parquet")
+    pq.write_table(table.slice(0, 0), "data/prepared/validation.parquet")
+    own.change("evaluate", split="validation")
+    with pytest.raises(Refusal, match=r"evaluate.split: the split validation is empty; choose the other"):
+        own.run("evaluate --model sft")
+
+
+def test_a_model_that_was_tampered_with_is_refused(own):
+    path = Path("models/dpo-0/model.safetensors")
+    changed = bytearray(path.read_bytes())
+    changed[-1] ^= 1
+    path.write_bytes(changed)
+    with pytest.raises(Refusal, match=r"models/dpo-0/model.safetensors: its bytes"):
+        own.run("evaluate --model dpo-0")
+
+
+def test_documents_without_facts_have_no_gold_under_the_exact_judge(own):
+    table = pq.read_table("data/prepared/test.parquet")
+    bare = [row | {"facts": None} for row in table.to_pylist()]
+    pq.write_table(table.from_pylist(bare, schema=table.schema), "data/prepared/test.parquet")
+    own.change("judge", kind="exact")
+    assert not any("gold" in name for name in own.run("evaluate --model sft"))

@@ -1,0 +1,461 @@
+"""dvc.yaml against the code: the floors, each stage's dependencies and parameters, and what an edit runs again."""
+
+import ast
+import json
+import os
+import shutil
+import sys
+import warnings
+from contextlib import chdir, contextmanager
+from functools import cache
+from pathlib import Path
+
+import pytest
+from dvc.dependency.param import ParamsDependency
+from dvc.repo import Repo
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).resolve().parents[1]
+TASKS = ROOT / "tasks"
+FLOORS = ["corpus", "measures", "engine", "methods", "ledger", "stages", "__main__", "flows"]
+GROUND = {"refusal", "settings", "parameters"}  # what every floor stands on
+DOORS = {
+    "prefect": ("flows/",),
+    "mlflow": ("tasks/ledger/",),
+    "dvc": ("flows/", "tasks/ledger/"),
+    "trl": ("tasks/engine/", "tasks/sft.py", "tasks/reward.py"),
+}
+# No dependency in dvc.yaml, and rightly so: sections of params.yaml and what reads them are dependencies by value
+# (`params:`), a refusal changes no number, a method is tied to its branches by the stage `method`, and the ledger
+# keeps records of results.
+NO_DEPENDENCY = (
+    "tasks/parameters.py",
+    "tasks/settings.py",
+    "tasks/refusal.py",
+    "tasks/methods/",
+    "tasks/ledger/",
+)
+# In place of tasks/__main__.py: every output is a digest of all that the stage may depend on.
+FAKE = """
+import hashlib, json, os, sys
+from pathlib import Path
+name = os.environ["DVC_STAGE"].rpartition(":")[2]
+stage = json.loads(Path("stages.json").read_text())[name]
+found = hashlib.sha256(json.dumps(stage["params"]).encode())
+for dep in stage["deps"]:
+    for path in sorted(p for p in [Path(dep), *Path(dep).rglob("*")] if p.is_file()):
+        found.update(path.read_bytes())
+for out in stage["outs"]:
+    path = Path(out) if Path(out).suffix else Path(out) / "file"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"{out} {found.hexdigest()}")
+if name == "prepare":
+    for split in ("train", "validation", "test", "unlabelled"):
+        Path(f"data/prepared/{split}.parquet").write_text(split + found.hexdigest())
+if name == "pairs":
+    for fold in ("a", "a_holdout", "b", "b_holdout"):
+        Path(f"data/pairs/{fold}.parquet").write_text(fold + found.hexdigest())
+with open("ran.txt", "a") as file:
+    file.write(name + "\\n")
+"""
+
+
+def sources():
+    return [path for folder in ("tasks", "flows") for path in sorted((ROOT / folder).rglob("*.py"))]
+
+
+def name_of(path):
+    return path.relative_to(ROOT).as_posix()
+
+
+@cache
+def imports(path):
+    """Dotted names that a file imports, wherever in it; a module from a package stands with the package's name."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return found
+
+
+def modules(path):
+    """Files of the project that a file imports."""
+    places = (
+        ROOT.joinpath(*name.split(".")) for name in imports(path) if name.split(".")[0] in ("tasks", "flows")
+    )
+    files = {file for place in places for file in (place.with_suffix(".py"), place / "__init__.py")}
+    return {
+        file for file in files if file.is_file() and file.stat().st_size
+    }  # an empty __init__.py is nothing
+
+
+def floor_of(path):
+    parts = path.relative_to(ROOT).parts
+    if parts[0] == "flows":
+        return "flows"
+    if len(parts) == 2:
+        return path.stem if path.stem in ("__main__", *GROUND) else "stages"
+    return parts[1]
+
+
+def changes_numbers(path):
+    return not name_of(path).startswith(NO_DEPENDENCY)
+
+
+def closure(*starts):
+    """The files that these import, directly or not, and data files that one of them reads, as paths in the project."""
+    found, waiting = set(), [TASKS / start for start in starts]
+    while waiting:
+        path = waiting.pop()
+        if path not in found and changes_numbers(path):
+            found.add(path)
+            waiting += modules(path)
+    beside = [
+        p for p in TASKS.rglob("*") if p.is_file() and p.suffix not in (".py", ".pyc") and changes_numbers(p)
+    ]
+    return {
+        name_of(path)
+        for path in [*found, *(one for one in beside if any(reads(path, one) for path in found))]
+    }
+
+
+def reads(path, data):
+    """Whether a module names a data file, or its suffix where they have one name."""
+    text = path.read_text(encoding="utf-8")
+    return f'"{data.name}"' in text or (path.stem == data.stem and f'"{data.suffix}"' in text)
+
+
+# Floors
+
+
+def test_imports_point_down():
+    up = [
+        f"{name_of(path)} imports {name_of(target)}"
+        for path in sources()
+        for target in modules(path)
+        if floor_of(path) not in GROUND and floor_of(target) not in GROUND
+        if FLOORS.index(floor_of(target)) > FLOORS.index(floor_of(path))
+    ]
+    assert up == []
+
+
+def test_the_ground_stands_on_nothing_but_methods():
+    """parameters.py reads a branch by its method's own Config."""
+    for name in GROUND:
+        above = {floor_of(target) for target in modules(TASKS / f"{name}.py")} - GROUND
+        assert above <= ({"methods"} if name == "parameters" else set()), name
+
+
+def test_stages_never_import_each_other():
+    stages = {path for path in TASKS.glob("*.py") if floor_of(path) == "stages" and path.stat().st_size}
+    assert {"sft", "align", "compare"} <= {path.stem for path in stages}
+    assert {path.stem: [other.stem for other in modules(path) & stages] for path in stages} == {
+        p.stem: [] for p in stages
+    }
+
+
+def test_methods_and_engine_do_not_know_each_other():
+    for path in sorted((TASKS / "engine").rglob("*.py")):
+        assert not {floor_of(target) for target in modules(path)} & {"methods", "ledger"}, path
+    for path in sorted((TASKS / "methods").rglob("*.py")):
+        assert {floor_of(target) for target in modules(path)} <= GROUND | {"methods"}, path
+
+
+@pytest.mark.parametrize("library", DOORS)
+def test_a_foreign_library_has_one_door(library):
+    using = {
+        name_of(path) for path in sources() if any(name.split(".")[0] == library for name in imports(path))
+    }
+    assert using
+    assert {name for name in using if not name.startswith(DOORS[library])} == set()
+
+
+def test_the_import_walk_sees_through_functions_and_packages():
+    assert TASKS / "corpus/exact_judge.py" in modules(TASKS / "measures/gold.py")
+    assert TASKS / "ledger/tracking.py" in modules(TASKS / "__main__.py")
+    assert "tasks/corpus/matters/lexicon.py" in closure("prepare.py")
+
+
+# The graph, in a copy whose stages write digests
+
+
+class Graph:
+    """A copy of dvc.yaml, params.yaml and tasks/ with small settings and a stage that costs nothing."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        shutil.copytree(TASKS, folder / "tasks", ignore=shutil.ignore_patterns("__pycache__"))
+        for name in ("dvc.yaml", "params.yaml", ".dvcignore"):
+            shutil.copy(ROOT / name, folder / name)
+        given = self.params()
+        for name in given["own"].values():
+            (folder / name).mkdir(parents=True)
+        (folder / "assets/base").mkdir(parents=True)
+        (folder / "assets/base/model").write_text("weights")
+        (folder / "assets/pretrained_on.sha256").write_text("seen")
+        (folder / "tasks/__main__.py").write_text(FAKE)
+        first = {family: next(iter(entries.values())) for family, entries in given["branches"].items()}
+        given["branches"] = {"pairs": {"dpo": first["pairs"]}, "online": {"rloo": first["online"]}}
+        self.write(given | {"seeds": [0]})
+        (folder / "bin").mkdir()
+        quick = folder / "bin/python"  # without site-packages it starts in no time
+        quick.write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
+        quick.chmod(0o755)
+        with self.repository(Repo.init, str(folder), no_scm=True):
+            pass
+
+    def params(self):
+        return YAML(typ="safe").load((self.folder / "params.yaml").read_text(encoding="utf-8"))
+
+    def write(self, given):
+        with (self.folder / "params.yaml").open("w", encoding="utf-8") as file:
+            YAML().dump(given, file)
+
+    @contextmanager
+    def repository(self, opened=Repo, *words, **more):
+        """DVC's own, in its folder; its warnings are not ours."""
+        path = f"{self.folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
+        with chdir(self.folder), pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            patch.setenv("PATH", path)
+            with opened(*words, **more) as repo:
+                yield repo
+
+    def stages(self):
+        """Every stage by name, as DVC resolves it: command, dependencies, parameters, outputs."""
+        found = {}
+        with self.repository() as repo:
+            for stage in repo.index.stages:
+                params = [dep for dep in stage.deps if isinstance(dep, ParamsDependency)]
+                found[stage.name] = {
+                    "cmd": stage.cmd,
+                    "deps": [os.path.relpath(dep.fs_path) for dep in stage.deps if dep not in params],
+                    "params": {name: value for dep in params for name, value in dep.read_params().items()},
+                    "outs": [os.path.relpath(out.fs_path) for out in stage.outs],
+                }
+        return found
+
+    def repro(self, **options):
+        """The names of the stages that ran; one that DVC remembers from an earlier run is not among them."""
+        (self.folder / "stages.json").write_text(json.dumps(self.stages()))
+        (self.folder / "ran.txt").write_text("")
+        with self.repository() as repo:
+            repo.reproduce(**options)
+        return set((self.folder / "ran.txt").read_text().split())
+
+
+class Clone(Graph):
+    """What git brings to another machine: code, parameters and dvc.lock, and no artifact."""
+
+    def __init__(self, graph, folder):
+        self.folder = folder
+        artifacts = shutil.ignore_patterns(
+            "cache", "tmp", "prepared", "*.parquet", "pairs", "reports", "__pycache__"
+        )
+        shutil.copytree(graph.folder, folder, ignore=artifacts)
+        for name in graph.params()["own"].values():
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        for path in (folder / "models").iterdir():
+            if path.name != "own":
+                shutil.rmtree(path)
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory):
+    graph = Graph(tmp_path_factory.mktemp("graph"))
+    assert graph.repro() == set(graph.stages())
+    return graph
+
+
+@pytest.fixture
+def graph(made):
+    """The copy; what a test edits is put back, and DVC, which remembers its runs, brings back the outputs."""
+    kept = {
+        path: path.read_bytes() for path in [made.folder / "params.yaml", *made.folder.glob("tasks/**/*.py")]
+    }
+    yield made
+    for path in made.folder.glob("tasks/**/*.py"):
+        if path not in kept:
+            path.unlink()
+    for path, content in kept.items():
+        if path.read_bytes() != content:
+            path.write_bytes(content)
+
+
+@pytest.fixture(scope="session")
+def stages(made):
+    return made.stages()
+
+
+def of(names, *starts):
+    return {name for name in names if name.startswith(starts)}
+
+
+def target_of(stage):
+    from tasks.ledger.target import of_command
+
+    return of_command(stage["cmd"])
+
+
+def code_of(stage):
+    return {dep for dep in stage["deps"] if dep.startswith("tasks/")}
+
+
+def test_each_stage_depends_on_the_code_that_it_imports_and_on_no_other(stages):
+    """tasks/corpus as a folder stands for all of it: its parts are too entangled to tell apart."""
+    for name, stage in stages.items():
+        target = target_of(stage)
+        starts = [f"{target.stage}.py"]
+        if target.stage == "align":
+            starts.append(f"engine/families/{target.family}.py")  # chosen by name, not imported
+        imported = closure(*starts)
+        listed = code_of(stage)
+        if target.stage == "method":
+            listed.remove(
+                f"tasks/methods/{stage['params'][f'branches.{target.family}.{target.branch}']['method']}.py"
+            )
+        if "tasks/corpus" in listed:
+            assert any(path.startswith("tasks/corpus/") for path in imported), name
+            imported = {path for path in imported if not path.startswith("tasks/corpus/")} | {"tasks/corpus"}
+        assert listed == imported, name
+
+
+def test_each_stage_names_the_parameters_that_its_run_asks_for(stages, made, monkeypatch):
+    """`own` is no parameter there: DVC watches the bytes at its paths."""
+    from tasks.ledger.signature import Signature
+
+    monkeypatch.chdir(made.folder)
+    for name, stage in stages.items():
+        asked = Signature(target_of(stage), TASKS).settings().keys() - {"own"}
+        assert set(stage["params"]) == asked, name
+
+
+def test_no_shell_stands_between_dvc_and_a_stage(stages):
+    """Debian's /bin/sh stays as the parent of what it runs; a killed dvc would leave the stage at work."""
+    assert [name for name, stage in stages.items() if not stage["cmd"].startswith("exec ")] == []
+
+
+def test_each_stage_of_the_code_is_a_stage_of_the_graph(stages):
+    commands = {"pretrain", "summarize"}  # for people, not for DVC
+    files = {path.stem for path in TASKS.glob("*.py") if floor_of(path) == "stages" and path.stat().st_size}
+    assert {target_of(stage).stage for stage in stages.values()} == files - commands
+
+
+def test_each_stage_writes_its_own_metrics(stages):
+    written = [out for stage in stages.values() for out in stage["outs"]]
+    assert len(written) == len(set(written))
+    for name, stage in stages.items():
+        metrics = f"reports/metrics/{target_of(stage).record}.json"
+        assert (metrics in stage["outs"]) == (target_of(stage).stage not in ("method", "compare")), name
+
+
+def test_what_the_stages_write_is_what_the_graph_says(project, stages):
+    """But for a curve of a stage that did not train, which `python -m tasks` leaves empty."""
+    for words in (
+        "prepare",
+        "base",
+        "sft",
+        "sample",
+        "judge",
+        "pairs",
+        "reward-a",
+        "align-pairs@dpo-0",
+        "compare",
+    ):
+        name = "reward@a" if words == "reward-a" else words
+        for out in stages[name]["outs"]:
+            assert (project.folder / out).exists(), out
+
+
+def test_a_second_run_runs_nothing(graph):
+    graph.repro()
+    assert graph.repro() == set()
+    with graph.repository() as repo:
+        assert repo.status() == {}
+
+
+def test_one_branchs_coefficient_runs_that_branch(graph, stages):
+    given = graph.params()
+    given["branches"]["pairs"]["dpo"]["beta"] *= 2
+    graph.write(given)
+    assert graph.repro() == of(
+        stages, "method-pairs@dpo", "align-pairs@dpo-", "evaluate-pairs@dpo-", "compare"
+    )
+
+
+def test_the_reward_models_settings_run_no_training_of_pairs(graph, stages):
+    given = graph.params()
+    given["reward"]["batch_size"] += 1
+    graph.write(given)
+    assert graph.repro() == of(stages, "reward", "align-online", "evaluate", "compare")
+
+
+def test_the_evaluations_settings_run_no_training(graph, stages):
+    given = graph.params()
+    given["evaluate"]["samples"] += 1
+    graph.write(given)
+    assert graph.repro() == of(stages, "evaluate", "compare")
+
+
+def test_a_new_branch_and_a_new_method_run_no_other_branch(graph, stages):
+    given = graph.params()
+    given["branches"]["pairs"]["softer"] = given["branches"]["pairs"]["dpo"] | {"beta": 0.01}
+    graph.write(given)
+    (graph.folder / "tasks/methods/newest.py").write_text('"""A method that no branch uses yet."""\n')
+    ran = graph.repro()
+    assert ran == {"method-pairs@softer", "align-pairs@softer-0", "evaluate-pairs@softer-0", "compare"}
+
+
+def test_a_new_seed_runs_that_seed(graph, stages):
+    given = graph.params()
+    given["seeds"] = [0, 7]
+    graph.write(given)
+    new = {f"{stage}-{name}-7" for stage in ("align", "evaluate") for name in ("pairs@dpo", "online@rloo")}
+    assert graph.repro() == {*new, "compare"}
+
+
+@pytest.mark.parametrize(
+    ("file", "again"),
+    [
+        ("methods/dpo.py", ("method-pairs@dpo", "align-pairs@dpo-", "evaluate-pairs@dpo-", "compare")),
+        ("engine/families/online.py", ("align-online", "evaluate-online", "compare")),
+        ("measures/surface.py", ("evaluate", "compare")),
+        ("measures/words.py", ("compare",)),
+    ],
+)
+def test_an_edited_file_runs_what_it_changes(file, again, graph, stages):
+    with (graph.folder / "tasks" / file).open("a", encoding="utf-8") as opened:
+        opened.write("\nEDITED = True\n")
+    assert graph.repro() == of(stages, *again)
+
+
+def test_an_edited_file_that_changes_no_number_runs_nothing(graph):
+    graph.repro()
+    for file in ("parameters.py", "settings.py", "ledger/journal.py", "summarize.py", "methods/__init__.py"):
+        with (graph.folder / "tasks" / file).open("a", encoding="utf-8") as opened:
+            opened.write("\nEDITED = True\n")
+    assert graph.repro() == set()
+
+
+def test_a_second_clone_fetches_what_another_machine_made(graph, tmp_path):
+    """README's way to share: `dvc push` to a folder, then `dvc repro --pull --allow-missing` elsewhere."""
+    graph.repro()
+    clone = Clone(graph, tmp_path / "clone")
+    for each in (graph, clone):
+        remote = f"[core]\nremote = shared\n['remote \"shared\"']\nurl = {tmp_path / 'shared'}\n"
+        (each.folder / ".dvc/config.local").write_text(remote)
+    try:
+        with graph.repository() as repo:
+            assert repo.push() > 0
+    finally:
+        (graph.folder / ".dvc/config.local").unlink()
+    shared = {"pull": True, "allow_missing": True}
+    assert clone.repro(**shared) <= {"compare"}  # its json is git's and not in the remote
+    given = clone.params()
+    given["branches"]["online"]["rloo"]["beta"] *= 2
+    clone.write(given)
+    again = of(clone.stages(), "method-online@rloo", "align-online@rloo-", "evaluate-online@rloo-", "compare")
+    assert clone.repro(**shared) == again
