@@ -12,6 +12,8 @@ from tasks.engine import models, training
 from tasks.refusal import Refusal
 from tasks.settings import Branch, Compute, Text
 
+TOLERANCE = {"float32": 1e-4, "bfloat16": 0.05}  # of a cached reference against a policy that has not moved
+
 
 def run(
     family: str,
@@ -26,12 +28,19 @@ def run(
     """Where the training started and ended; the hash of its start, which is its reference too."""
     start = models.verified_manifest(models.SFT)["weights_sha256"]
     method, inputs = methods.load(entry.method), importlib.import_module(f"tasks.engine.families.{family}")
+    made_by = inputs
+    if entry.optimisation.engine == "trl":
+        made_by = importlib.import_module(f"tasks.engine.stock.{family}")
     tokenizer = models.load_tokenizer(models.SFT)
     policy = models.load_policy(models.SFT, compute, trained=entry.optimisation.lora is None)
     common = training.arguments(entry.optimisation, compute, seed, scratch)
-    trainer = inputs.trainer(method, entry, policy, tokenizer, common, text=text, compute=compute)
+    trainer = made_by.trainer(
+        method, entry, policy, tokenizer, common, text=text, compute=compute, journal=journal
+    )
     require_reference(trainer, branch)
-    identity = training.JournalCallback(journal, f"{branch}-{seed}", method.identity(entry), tolerance=1e-4)
+    identity = training.JournalCallback(
+        journal, f"{branch}-{seed}", method.identity(entry), TOLERANCE[compute.dtype]
+    )
     trainer.add_callback(identity)
     training.fit(trainer, journal, scratch)
     manifest = models.save(
@@ -44,6 +53,8 @@ def run(
         "weights_sha256": manifest["weights_sha256"],
         "steps": trainer.state.global_step,
         "tokens": int(identity.last.get("num_tokens", 0)),
+        "engine": entry.optimisation.engine,
+        "numerics": trainer.scorer.numerics if hasattr(trainer, "scorer") else "TRL's rows",
         **inputs.told(journal.curve()),
     }
 

@@ -11,11 +11,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
 from tasks.engine import models
-from tasks.engine.generation import Completion, generate
-from tasks.engine.scoring import Row, completion_logps, rewards
+from tasks.engine.generation import Completion
+from tasks.engine.groups import Group, Ids
+from tasks.engine.sampling import sample
+from tasks.engine.scoring import Scorer, completion_logps, rewards
 from tasks.engine.text import decode, encode_completion, encode_prompt, render
 from tasks.engine.training import Journal
 from tasks.measures import divergence, rouge, surface
@@ -35,9 +37,9 @@ Numbers = dict[str, list[Any]]
 class Loaded(NamedTuple):
     """The model that is evaluated, and the three that all evaluations share."""
 
-    policy: PreTrainedModel
-    reference: PreTrainedModel
-    reward: PreTrainedModel
+    policy: Scorer
+    reference: Scorer
+    reward: Scorer
     tokenizer: PreTrainedTokenizerBase
 
 
@@ -57,14 +59,15 @@ def run(
             f"the split {evaluate.split} is empty",
             "choose the other, or give it rows",
         )
-    loaded = _load(model, compute)
+    loaded = _load(model, compute, journal)
     prompts = [
-        encode_prompt(loaded.tokenizer, render(loaded.tokenizer, row["document"], text)) for row in documents
+        tuple(encode_prompt(loaded.tokenizer, render(loaded.tokenizer, row["document"], text)))
+        for row in documents
     ]
     hashes["prompts_sha256"] = hashlib.sha256(json.dumps(prompts).encode()).hexdigest()
     table = pa.concat_tables(
         [
-            _decoded(decoding, loaded, documents, prompts, evaluate, judge, text, journal)
+            _decoded(decoding, loaded, documents, prompts, evaluate, judge, text, compute, journal)
             for decoding in ("greedy", "sampled")
         ]
     )
@@ -88,54 +91,62 @@ def run(
         for decoding in ("greedy", "sampled")
         for name, value in summary[decoding].items()
     }
-    return {**means, **hashes, "rows": len(documents)}
+    return {**means, **hashes, "rows": len(documents), "numerics": loaded.policy.numerics}
 
 
-def _load(model: str, compute: Compute) -> Loaded:
-    return Loaded(
-        models.load_policy(f"models/{model}", compute),
-        models.load_policy(models.SFT, compute),
-        models.load_reward(REWARD, compute),
-        models.load_tokenizer(models.SFT),
+def _load(model: str, compute: Compute, journal: Journal) -> Loaded:
+    policy, reference, reward = (
+        Scorer(loaded, said=journal.say)
+        for loaded in (
+            models.load_policy(f"models/{model}", compute),
+            models.load_policy(models.SFT, compute),
+            models.load_reward(REWARD, compute),
+        )
     )
+    return Loaded(policy, reference, reward, models.load_tokenizer(models.SFT))
 
 
 def _decoded(
     decoding: str,
     loaded: Loaded,
     documents: list[dict[str, Any]],
-    prompts: list[list[int]],
+    prompts: list[Ids],
     evaluate: Evaluate,
     judge: Judge,
     text: Text,
+    compute: Compute,
     journal: Journal,
 ) -> pa.Table:
     """One row a document and sample, with every measure."""
     times = 1 if decoding == "greedy" else evaluate.samples
-    places = [place for place in range(len(documents)) for _ in range(times)]
-    completions = generate(
+    answers = sample(
         loaded.policy,
-        loaded.tokenizer,
-        [prompts[place] for place in places],
+        prompts,
+        completions=times,
         max_new_tokens=text.max_completion_tokens,
         batch_size=evaluate.batch_size,
-        seed=None if decoding == "greedy" else evaluate.seed,
+        eos=loaded.tokenizer.eos_token_id,
+        generator=None if decoding == "greedy" else torch.Generator().manual_seed(evaluate.seed),
         said=lambda done, of: journal.say(f"{decoding}: {done} of {of} summaries"),
     )
+    completions = [completion for some in answers for completion in some]
     predictions = [decode(loaded.tokenizer, completion.ids) for completion in completions]
-    rows = [(prompts[place], completion.ids) for place, completion in zip(places, completions, strict=True)]
-    known = [documents[place] for place in places]
+    groups = [
+        Group(prompt, tuple(tuple(completion.ids) for completion in some))
+        for prompt, some in zip(prompts, answers, strict=True)
+    ]
+    known = [document for document in documents for _ in range(times)]
     return pa.table(
         {
             "id": [document["id"] for document in known],
-            "decoding": [decoding] * len(places),
+            "decoding": [decoding] * len(known),
             "sample": list(range(times)) * len(documents),
             "prediction": predictions,
             "ended": [completion.ended for completion in completions],
             "tokens": [len(completion.ids) for completion in completions],
             **_gold(predictions, known, judge),
-            "reward": _reward(loaded, rows, completions, predictions, evaluate),
-            **_divergence(loaded, rows, decoding, evaluate),
+            "reward": _reward(loaded, prompts, answers, compute),
+            **_divergence(loaded, groups, decoding, compute),
             **_surface(predictions, known),
         }
     )
@@ -155,29 +166,33 @@ def _gold(predictions: list[str], documents: list[dict[str, Any]], judge: Judge)
 
 
 def _reward(
-    loaded: Loaded,
-    rows: list[Row],
-    completions: list[Completion],
-    predictions: list[str],
-    evaluate: Evaluate,
+    loaded: Loaded, prompts: list[Ids], answers: list[list[Completion]], compute: Compute
 ) -> list[float]:
     """Fold B's reward of the summary's text, less its mean and by its deviation; a cut-off one stays without EOS."""
     scale = json.loads((REWARD / models.MANIFEST).read_text(encoding="utf-8"))
     scored = [
-        (prompt, encode_completion(loaded.tokenizer, prediction) if completion.ended else ids)
-        for (prompt, ids), completion, prediction in zip(rows, completions, predictions, strict=True)
+        Group(prompt, tuple(_closed(loaded.tokenizer, completion) for completion in some))
+        for prompt, some in zip(prompts, answers, strict=True)
     ]
-    scores = rewards(loaded.reward, scored, evaluate.batch_size)
+    scores = rewards(loaded.reward, scored, compute.tokens_at_once)
     return [(score - scale["mean"]) / scale["deviation"] for score in scores]
 
 
-def _divergence(loaded: Loaded, rows: list[Row], decoding: str, evaluate: Evaluate) -> dict[str, pa.Array]:
+def _closed(tokenizer: PreTrainedTokenizerBase, completion: Completion) -> Ids:
+    """The ids of its text, as the reward model was trained on them."""
+    ids = completion.ids
+    return tuple(encode_completion(tokenizer, decode(tokenizer, ids)) if completion.ended else ids)
+
+
+def _divergence(loaded: Loaded, groups: list[Group], decoding: str, compute: Compute) -> dict[str, pa.Array]:
     """Sequence KL to models/sft in nats, by k1 and k3, of the sampled summaries."""
     if decoding == "greedy":
-        empty = pa.nulls(len(rows), pa.float64())
+        empty = pa.nulls(len(groups), pa.float64())
         return {"kl_k1": empty, "kl_k3": empty}
-    ours = completion_logps(loaded.policy, rows, evaluate.batch_size)
-    theirs = completion_logps(loaded.reference, rows, evaluate.batch_size)
+    ours, theirs = (
+        completion_logps(scorer, groups, compute.tokens_at_once)
+        for scorer in (loaded.policy, loaded.reference)
+    )
     ratios = [(a.to(torch.float64) - b.to(torch.float64)).numpy() for a, b in zip(ours, theirs, strict=True)]
     return {
         "kl_k1": pa.array([float(divergence.k1(ratio)) for ratio in ratios]),

@@ -193,7 +193,6 @@ class TrainedReward(Section):
 
 class Reward(Section):
     source: Annotated[TrainedReward | OwnModel, Field(discriminator="kind")]
-    batch_size: Annotated[int, Field(ge=1, description="rows scored at once")]
 
 
 def _name(given: str) -> str:
@@ -249,7 +248,7 @@ class Evaluate(Section):
     samples: Annotated[
         int, Field(ge=1, description="sampled summaries a document, T = 1, for KL and gold reward")
     ]
-    batch_size: Count
+    batch_size: Annotated[int, Field(ge=1, description="completions decoded at once")]
 
 
 class Compare(Section):

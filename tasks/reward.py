@@ -6,18 +6,20 @@ equation 1; the second term: Eisenstein et al. 2023, arXiv 2312.09244)
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
-from datasets import Dataset
+from torch.nn.functional import logsigmoid
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
-from trl import RewardConfig, RewardTrainer
 
 from tasks.engine import models, training
-from tasks.engine.scoring import Row, rewards
-from tasks.engine.text import encode_completion, encode_prompt
+from tasks.engine.families.pairs import groups
+from tasks.engine.fitting import Given, GroupTrainer, Losses
+from tasks.engine.groups import Group
+from tasks.engine.scoring import Scorer, rewards
 from tasks.parameters import Compute, Own, Reward, TrainedReward
 from tasks.refusal import Refusal
 
@@ -38,26 +40,22 @@ def run(
     else:
         model = _own(own.reward, tokenizer, pairs, compute)
     model.config.get_text_config().pad_token_id = tokenizer.pad_token_id
-    chosen, rejected = (
-        _scores(model, tokenizer, pairs, side, reward.batch_size) for side in ("chosen", "rejected")
-    )
-    both = np.concatenate([chosen, rejected])
-    scale = {"mean": float(both.mean()), "deviation": float(max(both.std(), 1e-6))}
+    scorer = Scorer(model, said=journal.say)
+    scores, held_out = (_scores(scorer, tokenizer, some, compute) for some in (pairs, holdout))
+    scale = {"mean": float(scores.mean()), "deviation": float(max(scores.std(), 1e-6))}
     manifest = models.save(model, tokenizer, Path(f"models/reward-{fold}"), **scale)
-    margins = np.subtract(
-        *(_scores(model, tokenizer, holdout, side, reward.batch_size) for side in ("chosen", "rejected"))
-    )
     return {
         "rows": len(pairs),
         "rows_holdout": len(holdout),
-        "train_accuracy": _accuracy(chosen - rejected),
-        "holdout_accuracy": _accuracy(margins),
+        "train_accuracy": _accuracy(scores[:, 0] - scores[:, 1]),
+        "holdout_accuracy": _accuracy(held_out[:, 0] - held_out[:, 1]),
         "longer_accuracy": _accuracy(
             np.array([p["characters_chosen"] - p["characters_rejected"] for p in holdout])
         ),
         "mean": round(scale["mean"], 6),
         "deviation": round(scale["deviation"], 6),
         "weights_sha256": manifest["weights_sha256"],
+        "numerics": scorer.numerics,
     }
 
 
@@ -67,8 +65,7 @@ def _own(
     """The user's reward model; RLOO and evaluation will give it the ids of models/sft's tokenizer."""
     theirs, model = models.load_tokenizer(directory), models.load_reward(directory, compute)
     models.separate_pad(model, theirs)
-    same = all(rows(theirs, pairs, side) == rows(tokenizer, pairs, side) for side in ("chosen", "rejected"))
-    if not same or theirs.pad_token_id != tokenizer.pad_token_id:
+    if groups(theirs, pairs) != groups(tokenizer, pairs) or theirs.pad_token_id != tokenizer.pad_token_id:
         raise Refusal(
             directory,
             "its tokenizer gives other ids than that of models/sft",
@@ -88,47 +85,53 @@ def train(
     """The reward model after its steps, adapters merged."""
     training.seed(source.seed)  # its head is new: drawn here
     model = models.new_reward(models.SFT, compute)
-    data = dataset(tokenizer, pairs)
-    lengths = [max(map(len, both)) for both in zip(data["chosen_ids"], data["rejected_ids"], strict=True)]
-    trainer = RewardTrainer(
-        model=model,
-        args=RewardConfig(
-            **training.arguments(source.optimisation, compute, source.seed, scratch),
-            **training.IN_ORDER,
-            center_rewards_coefficient=source.center or None,
-            max_length=None,
-            disable_dropout=True,
-        ),
-        train_dataset=training.in_order(data, lengths, source.optimisation, source.seed),
-        processing_class=tokenizer,
-        peft_config=training.adapter(source.optimisation.lora, "SEQ_CLS", model),
-        callbacks=[training.JournalCallback(journal, "reward", {}, tolerance=0.0)],
-    )
+    model.config.get_text_config().pad_token_id = tokenizer.pad_token_id
+    rows = groups(tokenizer, pairs)
+    common = training.arguments(source.optimisation, compute, source.seed, scratch)
+    if source.optimisation.engine == "trl":
+        from tasks.engine.stock import reward as stock
+
+        trainer = stock.trainer(source, rows, model, tokenizer, common)
+    else:
+        trainer = GroupTrainer(
+            model,
+            BradleyTerry(source.center),
+            rows,
+            common,
+            source.optimisation,
+            compute,
+            tokenizer,
+            dropout=False,
+            task="SEQ_CLS",
+            said=journal.say,
+        )
+    trainer.add_callback(training.JournalCallback(journal, "reward", {}, tolerance=0.0))
     training.fit(trainer, journal, scratch)
     return training.merged(trainer)
 
 
-def dataset(tokenizer: PreTrainedTokenizerBase, pairs: list[Pair]) -> Dataset:
-    """chosen_ids and rejected_ids: prompt, completion and EOS, the ids that scoring uses."""
-    return Dataset.from_dict(
-        {
-            f"{side}_ids": [prompt + completion for prompt, completion in rows(tokenizer, pairs, side)]
-            for side in ("chosen", "rejected")
-        }
-    )
+class BradleyTerry(Given):
+    """One loss a pair: -log sigmoid(r_chosen - r_rejected) + center * (r_chosen + r_rejected)^2."""
 
+    def __init__(self, center: float):
+        self._center = center
 
-def rows(tokenizer: PreTrainedTokenizerBase, pairs: list[Pair], side: str) -> list[Row]:
-    """(prompt ids, completion ids) of one side of the pairs."""
-    return [
-        (encode_prompt(tokenizer, pair["prompt"]), encode_completion(tokenizer, pair[side])) for pair in pairs
-    ]
+    def items(self, group: Group) -> int:
+        return 1
+
+    def losses(self, scorer: Scorer, pack: Sequence[Group]) -> Losses:
+        chosen, rejected = scorer.rewards(pack).unflatten(0, (-1, 2)).unbind(1)
+        margin = chosen - rejected
+        losses = self._center * (chosen + rejected) ** 2 - logsigmoid(margin)
+        numbers = {"accuracy": (margin > 0).float(), "margin": margin}
+        return Losses(losses, {name: values.detach() for name, values in numbers.items()})
 
 
 def _scores(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, pairs: list[Pair], side: str, batch_size: int
+    scorer: Scorer, tokenizer: PreTrainedTokenizerBase, pairs: list[Pair], compute: Compute
 ) -> np.ndarray:
-    return np.array(rewards(model, rows(tokenizer, pairs, side), batch_size))
+    """(pairs, 2): the scores of chosen and rejected."""
+    return np.array(rewards(scorer, groups(tokenizer, pairs), compute.tokens_at_once)).reshape(-1, 2)
 
 
 def _accuracy(margins: np.ndarray) -> float:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
 
 from tasks.engine import models
-from tasks.engine.generation import generate
+from tasks.engine.sampling import sample as sample_from
+from tasks.engine.scoring import Scorer
 from tasks.engine.text import decode, encode_prompt, render
 from tasks.engine.training import Journal
 from tasks.parameters import Compute, Sample, Text
@@ -15,23 +17,25 @@ from tasks.parameters import Compute, Sample, Text
 OUT = "data/samples.parquet"
 
 
-def run(sample: Sample, text: Text, compute: Compute, journal: Journal) -> dict[str, float | int]:
+def run(sample: Sample, text: Text, compute: Compute, journal: Journal) -> dict[str, float | int | str]:
     """Counts of the samples: how many, the share that ended by itself, the share that is distinct."""
     models.verified_manifest(models.SFT)
     model, tokenizer = models.load_policy(models.SFT, compute), models.load_tokenizer(models.SFT)
     every = pq.read_table("data/prepared/train.parquet", columns=["id", "document"]).to_pylist()
     order = np.random.default_rng(sample.seed).permutation(len(every))[: sample.documents]
     rows = [every[place] for place in sorted(order)]
-    prompts = [encode_prompt(tokenizer, render(tokenizer, row["document"], text)) for row in rows]
-    completions = generate(
-        model,
-        tokenizer,
-        [prompt for prompt in prompts for _ in range(sample.completions)],
+    scorer = Scorer(model, said=journal.say)
+    answers = sample_from(
+        scorer,
+        [tuple(encode_prompt(tokenizer, render(tokenizer, row["document"], text))) for row in rows],
+        completions=sample.completions,
         max_new_tokens=text.max_completion_tokens,
         batch_size=sample.batch_size,
-        seed=sample.seed,
+        eos=tokenizer.eos_token_id,
+        generator=torch.Generator().manual_seed(sample.seed),
         said=lambda done, of: journal.step(done, of),
     )
+    completions = [completion for some in answers for completion in some]
     table = pa.table(
         {
             "id": [row["id"] for row in rows for _ in range(sample.completions)],
@@ -47,4 +51,5 @@ def run(sample: Sample, text: Text, compute: Compute, journal: Journal) -> dict[
         "ended_share": round(sum(table["ended"].to_pylist()) / table.num_rows, 6),
         "distinct_share": round(distinct / table.num_rows, 6),
         "tokens": sum(len(completion.ids) for completion in completions),
+        "numerics": scorer.numerics,
     }

@@ -36,6 +36,9 @@ class Compute(Section):
     """The machine's side of the numbers: change one of these and floating-point sums may change."""
 
     threads: Annotated[int, Field(ge=1, description="CPU threads of each stage process")]
+    tokens_at_once: Annotated[
+        int, Field(ge=1, description="tokens of one forward pass; more are computed in parts")
+    ]
     device: Literal["auto", "cpu", "cuda"]
     dtype: Literal["float32", "bfloat16"]
 
@@ -98,6 +101,12 @@ class Optimisation(Section):
     warmup_steps: Annotated[int, Field(ge=0)]
     weight_decay: Annotated[float, Field(ge=0)]
     max_grad_norm: Annotated[float, Field(gt=0)]
+    engine: Annotated[
+        Literal["gallim", "trl"], Field(description="our core, or TRL's stock trainer of the same loss")
+    ]
+    order: Annotated[
+        Literal["random", "length"], Field(description="epochs shuffled; rows of like length together")
+    ]
     steps: Annotated[int, Field(ge=1, description="optimizer steps")]
     batch_size: Annotated[int, Field(ge=1, description="rows per device and micro-step")]
     gradient_accumulation: Annotated[int, Field(ge=1, description="micro-steps per optimizer step")]

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import sqrt
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
-from datasets import Dataset
+import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
-from trl import SFTConfig, SFTTrainer
 
 from tasks.engine import models, training
-from tasks.engine.scoring import Row, completion_logps
+from tasks.engine.fitting import Given, GroupTrainer, Losses
+from tasks.engine.groups import Group, Plan
+from tasks.engine.scoring import Scorer, completion_logps
 from tasks.engine.text import encode_completion, encode_prompt, render
 from tasks.parameters import Compute, Own, Sft, TrainedSft
 from tasks.refusal import Refusal
@@ -36,13 +38,15 @@ def run(
         require_room(tokenizer, model, text)
     manifest = models.save(model, tokenizer, models.SFT)
     rows = encoded(tokenizer, "train", text)
-    logps = completion_logps(model, encoded(tokenizer, "validation", text), batch_size=32)
+    scorer = Scorer(model, said=journal.say)
+    logps = completion_logps(scorer, encoded(tokenizer, "validation", text), compute.tokens_at_once)
     tokens = sum(len(row) for row in logps)
     loss = -sum(float(row.sum()) for row in logps) / tokens if tokens else None
     return {
         "rows": len(rows),
         "validation_loss_nats_per_token": None if loss is None else round(loss, 6),
         "weights_sha256": manifest["weights_sha256"],
+        "numerics": scorer.numerics,
         **_noise(source, model, rows),
     }
 
@@ -59,44 +63,60 @@ def train(
     policy = models.load_policy(BASE, compute, trained=source.optimisation.lora is None)
     require_room(tokenizer, policy, text)
     rows = encoded(tokenizer, "train", text)
-    lengths = [len(prompt) + len(completion) for prompt, completion in rows]
-    trainer = SFTTrainer(
-        model=policy,
-        args=SFTConfig(
-            **training.arguments(source.optimisation, compute, source.seed, scratch),
-            neftune_noise_alpha=source.neftune_noise_alpha or None,
-            completion_only_loss=True,
-            **training.IN_ORDER,
-            max_length=None,
-            packing=False,
-        ),
-        # little padding, so NEFTune's L, the padded length, varies little, too
-        train_dataset=training.in_order(dataset(rows), lengths, source.optimisation, source.seed),
-        processing_class=tokenizer,
-        peft_config=training.adapter(source.optimisation.lora, "CAUSAL_LM", policy),
-        callbacks=[training.JournalCallback(journal, "sft", {}, tolerance=0.0)],
-    )
+    common = training.arguments(source.optimisation, compute, source.seed, scratch)
+    if source.optimisation.engine == "trl":
+        from tasks.engine.stock import sft as stock
+
+        trainer = stock.trainer(source, rows, policy, tokenizer, common)
+    else:
+        trainer = GroupTrainer(
+            policy,
+            Supervised(source.neftune_noise_alpha),
+            rows,
+            common,
+            source.optimisation,
+            compute,
+            tokenizer,
+            dropout=True,
+            said=journal.say,
+        )
+    trainer.add_callback(training.JournalCallback(journal, "sft", {}, tolerance=0.0))
     training.fit(trainer, journal, scratch)
     return training.merged(trainer)
 
 
-def dataset(rows: list[Row]) -> Dataset:
-    """input_ids and completion_mask (1 on the summary and its EOS), one row a document."""
-    return Dataset.from_dict(
-        {
-            "input_ids": [prompt + completion for prompt, completion in rows],
-            "completion_mask": [[0] * len(prompt) + [1] * len(completion) for prompt, completion in rows],
-        }
-    )
+class Supervised(Given):
+    """Next-token loss on the summaries: -log pi(y_t | x, y_<t), its mean over the tokens of the optimizer's batch.
+
+    NEFTune (Jain et al. 2023, arXiv 2310.05914, algorithm 1): uniform noise in [-1, 1] times alpha / sqrt(L d) on the
+    embeddings. L is the length of the row itself, as in the authors' experiments; TRL's is that of the padded row.
+    """
+
+    def __init__(self, alpha: float):
+        self._alpha = alpha
+
+    def items(self, group: Group) -> int:
+        return sum(map(len, group.completions))
+
+    def losses(self, scorer: Scorer, pack: Sequence[Group]) -> Losses:
+        scores = scorer.score(pack, embed=self._noisy if self._alpha else None)
+        losses = -torch.cat(scores.per_token())
+        return Losses(losses, {})
+
+    def _noisy(self, embeddings: torch.Tensor, plan: Plan) -> torch.Tensor:
+        amplitude = self._alpha / (plan.row_lengths.clamp(min=1) * embeddings.shape[-1]).sqrt()
+        amplitude = amplitude * (plan.row_lengths > 0)
+        noise = torch.empty_like(embeddings).uniform_(-1, 1)
+        return embeddings + noise * amplitude[..., None].to(noise.dtype)
 
 
-def encoded(tokenizer: PreTrainedTokenizerBase, split: str, text: Text) -> list[Row]:
-    """(prompt ids, summary ids) of every row of a split."""
+def encoded(tokenizer: PreTrainedTokenizerBase, split: str, text: Text) -> list[Group]:
+    """Every row of a split: a prompt and its one summary."""
     table = pq.read_table(f"data/prepared/{split}.parquet", columns=["document", "summary"])
     return [
-        (
-            encode_prompt(tokenizer, render(tokenizer, row["document"], text)),
-            encode_completion(tokenizer, row["summary"]),
+        Group(
+            tuple(encode_prompt(tokenizer, render(tokenizer, row["document"], text))),
+            (tuple(encode_completion(tokenizer, row["summary"])),),
         )
         for row in table.to_pylist()
     ]
@@ -107,8 +127,8 @@ def require_room(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel, tex
     context = model.config.get_text_config().max_position_embeddings
     for split in ("train", "validation", "test"):
         lengths = [
-            len(prompt) + max(len(completion), text.max_completion_tokens)
-            for prompt, completion in encoded(tokenizer, split, text)
+            len(row.prompt) + max(len(row.completions[0]), text.max_completion_tokens)
+            for row in encoded(tokenizer, split, text)
         ]
         if max(lengths, default=0) > context:
             raise Refusal(
@@ -118,10 +138,10 @@ def require_room(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel, tex
             )
 
 
-def _noise(source: Any, model: PreTrainedModel, rows: list[Row]) -> dict[str, float]:
-    """NEFTune's amplitude alpha / sqrt(L d) at the mean row length L (TRL's L is the padded one, so it is weaker)."""
+def _noise(source: Any, model: PreTrainedModel, rows: list[Group]) -> dict[str, float]:
+    """NEFTune's amplitude alpha / sqrt(L d) at the mean row length L."""
     if not isinstance(source, TrainedSft):
         return {}
-    length = sum(len(prompt) + len(completion) for prompt, completion in rows) / len(rows)
+    length = sum(row.tokens for row in rows) / len(rows)
     width = model.config.get_text_config().hidden_size
     return {"neftune_amplitude": round(source.neftune_noise_alpha / sqrt(length * width), 6)}

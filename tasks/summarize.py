@@ -8,7 +8,8 @@ from pathlib import Path
 from tasks import parameters
 from tasks.corpus.cleaning import clean
 from tasks.engine import models
-from tasks.engine.generation import generate
+from tasks.engine.sampling import sample
+from tasks.engine.scoring import Scorer
 from tasks.engine.text import decode, encode_prompt, render
 from tasks.refusal import Refusal
 
@@ -30,9 +31,15 @@ def run(model: str, file: str) -> None:
         raise Refusal(
             file, f"needs {len(prompt)} tokens, the model has {context} positions", "give a shorter text"
         )
-    completion = generate(
-        policy, tokenizer, [prompt], max_new_tokens=every.text.max_completion_tokens, batch_size=1, seed=None
-    )[0]
+    completion = sample(
+        Scorer(policy, said=lambda text: print(f"gallim: {text}", file=sys.stderr)),
+        [tuple(prompt)],
+        completions=1,
+        max_new_tokens=every.text.max_completion_tokens,
+        batch_size=1,
+        eos=tokenizer.eos_token_id,
+        generator=None,
+    )[0][0]
     print(decode(tokenizer, completion.ids))
     if not completion.ended:
         limit = f"{every.text.max_completion_tokens} tokens (text.max_completion_tokens)"

@@ -18,6 +18,7 @@ STAGES = [
     "sample",
     "judge",
     "pairs",
+    "references",
     "reward --fold a",
     "reward --fold b",
     "method --family pairs --branch dpo",
@@ -35,7 +36,7 @@ def shrunk() -> dict:
     """The repository's params.yaml with other sizes, and nothing else changed."""
     given = YAML(typ="safe").load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     given["seeds"] = [0]
-    given["compute"] = {"threads": 1, "device": "cpu", "dtype": "float32"}
+    given["compute"] = {"threads": 1, "tokens_at_once": 4096, "device": "cpu", "dtype": "float32"}
     given["prepare"]["source"].update(kind="embedded", train=40, validation=10, test=8, unlabelled=0)
     shipped = YAML(typ="safe").load((ROOT / "assets/base.yaml").read_text(encoding="utf-8"))["model"]
     size = {"vocabulary": 1000, "layers": 1, "width": 32, "heads": 2, "steps": 30, "batch_size": 8}
@@ -120,13 +121,16 @@ class Project:
         from tasks.engine import models, training
 
         method = methods.load(entry.method)
-        family = importlib.import_module(f"tasks.engine.families.{method.FAMILY}")
+        engine = {"gallim": "families", "trl": "stock"}[entry.optimisation.engine]
+        family = importlib.import_module(f"tasks.engine.{engine}.{method.FAMILY}")
         compute = compute or self.parameters.compute
         tokenizer = models.load_tokenizer(models.SFT)
         policy = models.load_policy(models.SFT, compute)
         common = training.arguments(entry.optimisation, compute, seed, scratch)
         text = self.parameters.text
-        return family.trainer(method, entry, policy, tokenizer, common, text=text, compute=compute)
+        return family.trainer(
+            method, entry, policy, tokenizer, common, text=text, compute=compute, journal=Notes()
+        )
 
 
 class Notes:

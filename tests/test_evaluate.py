@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from tasks.engine import models
-from tasks.engine.generation import generate
-from tasks.engine.scoring import rewards
+from tasks.engine.groups import Group
+from tasks.engine.sampling import sample
+from tasks.engine.scoring import Scorer, rewards
 from tasks.engine.text import encode_completion, encode_prompt, render
 from tasks.refusal import Refusal
 
@@ -62,12 +63,18 @@ def test_a_branchs_divergence_is_that_of_one_row_forwards(model, here):
         models.load_policy(f"models/{model}", compute),
         models.load_policy(models.SFT, compute),
     )
-    asked = [ids for ids in prompts(here, tokenizer) for _ in range(2)]
-    limit = here.parameters.text.max_completion_tokens
-    found = generate(
-        policy, tokenizer, asked, max_new_tokens=limit, batch_size=256, seed=here.parameters.evaluate.seed
+    asked = prompts(here, tokenizer)
+    found = sample(
+        Scorer(policy),
+        [tuple(prompt) for prompt in asked],
+        completions=2,
+        max_new_tokens=here.parameters.text.max_completion_tokens,
+        batch_size=256,
+        eos=tokenizer.eos_token_id,
+        generator=torch.Generator().manual_seed(here.parameters.evaluate.seed),
     )
-    for prompt, completion, row in list(zip(asked, found, rows(model, "sampled"), strict=True))[:6]:
+    pairs = [(prompt, one) for prompt, some in zip(asked, found, strict=True) for one in some]
+    for (prompt, completion), row in list(zip(pairs, rows(model, "sampled"), strict=True))[:6]:
         assert len(completion.ids) == row["tokens"]
         ids = torch.tensor([prompt + completion.ids])
         with torch.no_grad():
@@ -113,13 +120,14 @@ def test_the_reward_is_fold_bs_of_the_text_by_its_own_scale(here):
         row["id"]: row["document"] for row in pq.read_table("data/prepared/test.parquet").to_pylist()
     }
     scored = [
-        (
-            encode_prompt(tokenizer, render(tokenizer, documents[row["id"]], here.parameters.text)),
-            encode_completion(tokenizer, row["prediction"]),
+        Group(
+            tuple(encode_prompt(tokenizer, render(tokenizer, documents[row["id"]], here.parameters.text))),
+            (tuple(encode_completion(tokenizer, row["prediction"])),),
         )
         for row in ended
     ]
-    expected = [(score - scale["mean"]) / scale["deviation"] for score in rewards(model, scored, 4)]
+    scores = rewards(Scorer(model), scored, 4096)
+    expected = [(score - scale["mean"]) / scale["deviation"] for score in scores]
     assert ended
     assert [row["reward"] for row in ended] == pytest.approx(expected, abs=1e-3)
 

@@ -81,6 +81,10 @@ def test_the_repositorys_own_params_are_valid():
     )
 
 
+def test_the_params_of_the_real_data_example_are_valid():
+    parameters.read(ROOT / "docs/real-data.params.yaml")
+
+
 def test_what_was_read_cannot_be_changed():
     read = parameters.read(ROOT / "params.yaml")
     with pytest.raises(ValueError, match="frozen"):

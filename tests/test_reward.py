@@ -1,4 +1,4 @@
-"""Stage reward: Bradley-Terry's identities on TRL's trainer, and one text for training and for scoring."""
+"""Stage reward: Bradley-Terry's identities, and one text for training and for scoring."""
 
 import json
 import shutil
@@ -13,7 +13,8 @@ import torch
 
 from tasks import reward
 from tasks.engine import models, training
-from tasks.engine.scoring import rewards
+from tasks.engine.families.pairs import groups
+from tasks.engine.scoring import Scorer, rewards
 from tasks.parameters import TrainedReward
 from tasks.refusal import Refusal
 
@@ -53,93 +54,79 @@ def trainer(made):
     return made(0.0)
 
 
-def loss(trainer, chosen, rejected, **more):
-    """TRL's loss for given rewards."""
-    logits = torch.tensor([*chosen, *rejected])[:, None]
-    inputs = {"attention_mask": torch.ones(2 * len(chosen), 3), **more}
-    return trainer.compute_loss(lambda **_: SimpleNamespace(logits=logits), inputs).item()
+def losses(chosen, rejected, center=0.0):
+    """The loss of each pair with these rewards."""
+    both = torch.tensor([chosen, rejected]).T.flatten()
+    return reward.BradleyTerry(center).losses(SimpleNamespace(rewards=lambda _: both), []).items.tolist()
 
 
-def test_equal_rewards_cost_ln_2(trainer):
-    assert loss(trainer, CHOSEN, CHOSEN) == pytest.approx(log(2), abs=1e-6)
+def test_equal_rewards_cost_ln_2():
+    assert losses(CHOSEN, CHOSEN) == pytest.approx([log(2)] * 3, abs=1e-6)
 
 
-def test_a_rejected_side_ahead_by_one_costs_softplus_of_one(trainer):
-    assert loss(trainer, CHOSEN, [r + 1 for r in CHOSEN]) == pytest.approx(SOFTPLUS_1, abs=1e-6)
+def test_a_rejected_side_ahead_by_one_costs_softplus_of_one():
+    assert losses(CHOSEN, [r + 1 for r in CHOSEN]) == pytest.approx([SOFTPLUS_1] * 3, abs=1e-6)
 
 
-def test_a_constant_added_to_both_sides_changes_nothing(trainer):
-    shifted = loss(trainer, [r + 7 for r in CHOSEN], [r + 7 for r in REJECTED])
-    assert shifted == pytest.approx(loss(trainer, CHOSEN, REJECTED), abs=1e-6)
+def test_a_constant_added_to_both_sides_changes_nothing():
+    shifted = losses([r + 7 for r in CHOSEN], [r + 7 for r in REJECTED])
+    assert shifted == pytest.approx(losses(CHOSEN, REJECTED), abs=1e-5)
 
 
-def test_swapping_a_pair_adds_its_difference_to_the_loss(trainer):
-    for chosen, rejected in zip(CHOSEN, REJECTED, strict=True):
-        swapped = loss(trainer, [rejected], [chosen])
-        assert swapped == pytest.approx(loss(trainer, [chosen], [rejected]) + chosen - rejected, abs=1e-6)
+def test_swapping_a_pair_adds_its_difference_to_the_loss():
+    difference = np.subtract(losses(REJECTED, CHOSEN), losses(CHOSEN, REJECTED))
+    assert difference == pytest.approx(np.subtract(CHOSEN, REJECTED), abs=1e-6)
 
 
-def test_a_difference_of_a_thousand_has_a_finite_loss(trainer):
-    assert loss(trainer, [1000.0], [0.0]) == 0
-    assert loss(trainer, [0.0], [1000.0]) == pytest.approx(1000)
+def test_a_difference_of_a_thousand_has_a_finite_loss():
+    assert losses([1000.0, 0.0], [0.0, 1000.0]) == [0, pytest.approx(1000)]
 
 
-def test_centring_adds_the_squared_sum(made):
-    added = loss(made(0.01), CHOSEN, REJECTED) - loss(made(0.0), CHOSEN, REJECTED)
-    assert added == pytest.approx(0.01 * (0.4**2 + 0.5**2 + 4.0**2) / 3, abs=1e-6)
-    assert made(0.0).args.center_rewards_coefficient is None
+def test_centring_adds_the_squared_sum():
+    added = np.subtract(losses(CHOSEN, REJECTED, 0.01), losses(CHOSEN, REJECTED))
+    assert added == pytest.approx([0.01 * 0.4**2, 0.01 * 0.5**2, 0.01 * 4.0**2], abs=1e-6)
 
 
 def test_a_head_of_zeros_costs_ln_2_on_the_real_rows(trainer):
     torch.nn.init.zeros_(trainer.model.score.weight)
-    batch = trainer.data_collator([trainer.train_dataset[i] for i in range(4)])
-    assert trainer.compute_loss(trainer.model, batch).item() == pytest.approx(log(2), abs=1e-6)
-
-
-def test_the_loss_in_a_padded_batch_is_that_of_the_scores_one_by_one(trainer):
-    batch = trainer.data_collator([trainer.train_dataset[i] for i in range(4)])
-    found = trainer.compute_loss(trainer.model.eval(), batch).item()
-    chosen, rejected = (
-        torch.tensor(
-            rewards(trainer.model, [([], ids) for ids in trainer.train_dataset[f"{side}_ids"][:4]], 1)
-        )
-        for side in ("chosen", "rejected")
-    )
-    by_hand = -torch.nn.functional.logsigmoid(chosen - rejected).mean().item()
-    assert found == pytest.approx(by_hand, abs=1e-6)
+    batch = [trainer.train_dataset[place][1] for place in range(4)]
+    found = trainer.objective.losses(trainer.scorer, batch).items
+    assert found.tolist() == pytest.approx([log(2)] * 4, abs=1e-6)
 
 
 def test_the_text_trained_on_is_the_text_scored(own, monkeypatch):
-    """Trap 2.2 of methods.md: the ids of the trainer's rows, EOS and all, are those that scoring is given."""
+    """The groups of the training, EOS and all, are those that scoring is given; none is dropped."""
     trained, scored = [], []
     fit, score = training.fit, reward.rewards
 
     def spy_fit(trainer, *rest):
-        trained.extend(
-            list(ids) for side in ("chosen_ids", "rejected_ids") for ids in trainer.train_dataset[side]
-        )
+        trained.extend(trainer.train_dataset[place][1] for place in range(len(trainer.train_dataset)))
         return fit(trainer, *rest)
 
-    def spy_score(model, rows, batch_size):
-        scored.extend(prompt + completion for prompt, completion in rows)
-        return score(model, rows, batch_size)
+    def spy_score(scorer, asked, tokens_at_once):
+        scored.append(asked)
+        return score(scorer, asked, tokens_at_once)
 
     monkeypatch.setattr(training, "fit", spy_fit)
     monkeypatch.setattr(reward, "rewards", spy_score)
+    own.change("reward.source.optimisation", steps=12)
     own.run("reward --fold a")
-    rows = pq.read_metadata("data/pairs/a.parquet").num_rows
-    given, taken = {tuple(ids) for ids in scored[: 2 * rows]}, {tuple(ids) for ids in trained}
-    assert taken <= given
-    assert len(trained) < 2 * rows or taken == given  # none was dropped
-    assert {ids[-1] for ids in trained} == {models.load_tokenizer(models.SFT).eos_token_id}
+    assert len(scored[0]) == pq.read_metadata("data/pairs/a.parquet").num_rows
+    assert set(trained) == set(scored[0])
+    eos = models.load_tokenizer(models.SFT).eos_token_id
+    assert {ids[-1] for group in trained for ids in group.completions} == {eos}
+
+
+def test_trls_stock_trainer_can_take_its_place(own):
+    own.change("reward.source.optimisation", engine="trl", order="length", steps=2)
+    found = own.run("reward --fold b")
+    assert found["weights_sha256"] != own.metrics["reward-b"]["weights_sha256"]
 
 
 def test_the_stored_scale_brings_the_training_pairs_to_mean_0_and_deviation_1(here, tokenizer, pairs):
     scale = json.loads(Path("models/reward-a/manifest.json").read_text())
     model = models.load_reward("models/reward-a", here.parameters.compute)
-    scores = np.concatenate(
-        [rewards(model, reward.rows(tokenizer, pairs, s), 8) for s in ("chosen", "rejected")]
-    )
+    scores = np.array(rewards(Scorer(model), groups(tokenizer, pairs), 4096))
     brought = (scores - scale["mean"]) / scale["deviation"]
     assert brought.mean() == pytest.approx(0, abs=1e-3)
     assert brought.std() == pytest.approx(1, abs=1e-3)
@@ -149,9 +136,8 @@ def test_accuracies_are_of_pairs_with_ties_counted_half(here, tokenizer):
     assert reward._accuracy(np.array([1.0, -1.0, 0.0, 2.0])) == 0.625
     holdout = pq.read_table("data/pairs/a_holdout.parquet").to_pylist()
     model = models.load_reward("models/reward-a", here.parameters.compute)
-    chosen, rejected = (
-        rewards(model, reward.rows(tokenizer, holdout, side), 8) for side in ("chosen", "rejected")
-    )
+    scores = rewards(Scorer(model), groups(tokenizer, holdout), 4096)
+    chosen, rejected = scores[::2], scores[1::2]
     ahead = [(c > r) + 0.5 * (c == r) for c, r in zip(chosen, rejected, strict=True)]
     longer = [len(p["chosen"]) - len(p["rejected"]) for p in holdout]
     told = here.metrics["reward-a"]

@@ -1,4 +1,4 @@
-"""Stage sft: the loss on the summary alone, and NEFTune's noise as transformers' own hook adds it."""
+"""Stage sft: the loss on the summary alone, and NEFTune's noise on the embeddings."""
 
 import json
 import shutil
@@ -8,27 +8,17 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import torch
-from transformers import TrainerCallback
 
 from tasks import sft
 from tasks.engine import models, training
-from tasks.engine.scoring import completion_logps
+from tasks.engine.groups import Group, shared
+from tasks.engine.groups import rows as padded
+from tasks.engine.scoring import Scorer, completion_logps
 from tasks.parameters import TrainedSft
 from tasks.refusal import Refusal
 
 ALPHA, LENGTH, WIDTH = 5.0, 50, 32
 LORA = {"rank": 2, "alpha": 4.0, "dropout": 0.5, "modules": "all-linear"}
-
-
-class Probe(TrainerCallback):
-    """Asks a question of the model inside the training, where the hook is in place."""
-
-    def __init__(self, question):
-        self.question = question
-        self.answer = None
-
-    def on_train_begin(self, args, state, control, model=None, **_):
-        self.answer = self.question(model)
 
 
 @pytest.fixture
@@ -52,139 +42,122 @@ def made(here, scratch, notes, monkeypatch):
     return make
 
 
-def asked(trainer, question):
-    probe = Probe(question)
-    trainer.add_callback(probe)
-    trainer.train()
-    return probe.answer
+def rows(here, split="train"):
+    return sft.encoded(models.load_tokenizer(sft.BASE), split, here.parameters.text)
 
 
-def noise(model, count=400):
-    """Blocks of noise on `LENGTH` embedded tokens, shape (count, LENGTH, WIDTH)."""
-    model.train()
-    embeddings, ids = model.get_input_embeddings(), torch.arange(LENGTH)[None]
-    torch.manual_seed(0)
-    with torch.no_grad():
-        drawn = torch.cat([embeddings(ids) for _ in range(count)])
-        return drawn - torch.nn.functional.embedding(ids, embeddings.weight)
+def taken(trainer):
+    """The rows in the trainer's order."""
+    return [trainer.train_dataset[place][1] for place in range(len(trainer.train_dataset))]
 
 
-def loss_of(trainer, batch):
-    return trainer.compute_loss(trainer.model, dict(batch))
+def losses(trainer, batch):
+    """One loss a summary token."""
+    return trainer.objective.losses(trainer.scorer, batch).items
 
 
-def first_batch(trainer, count=4):
-    return trainer.data_collator([trainer.train_dataset[i] for i in range(count)])
-
-
-def rows_of(trainer, here):
-    """(prompt ids, summary ids) of the training rows in the trainer's order."""
-    rows = sft.encoded(models.load_tokenizer(sft.BASE), "train", here.parameters.text)
-    known = {tuple(prompt + summary): (prompt, summary) for prompt, summary in rows}
-    return [known[tuple(ids)] for ids in trainer.train_dataset["input_ids"]]
-
-
-def losses(trainer, notes):
+def trained(trainer, notes):
     notes.lines.clear()
     trainer.train()
     return [line["loss"] for line in notes.lines]
 
 
-def test_the_noise_is_uniform_within_alpha_by_root_l_d(made):
-    drawn = asked(made(ALPHA), noise)
-    bound = ALPHA / sqrt(LENGTH * WIDTH)
+def noise(alpha=ALPHA, count=400):
+    """Blocks of noise on rows of `LENGTH` tokens, shape (count, LENGTH, WIDTH)."""
+    torch.manual_seed(0)
+    plan = shared([Group((place, *range(LENGTH - 2)), ((7,),)) for place in range(count)])
+    return (
+        sft.Supervised(alpha)._noisy(torch.zeros(1, count * LENGTH, WIDTH), plan).view(count, LENGTH, WIDTH)
+    )
+
+
+def test_the_noise_is_uniform_within_alpha_by_root_l_d():
+    drawn, bound = noise(), ALPHA / sqrt(LENGTH * WIDTH)
     assert bound == pytest.approx(0.125)
-    assert drawn.abs().max() <= bound + 1e-6
-    assert drawn.abs().max() > 0.999 * bound
+    assert 0.999 * bound < drawn.abs().max() <= bound + 1e-6
     assert drawn.mean().item() == pytest.approx(0, abs=1e-3)
 
 
-def test_the_noise_of_a_whole_block_has_length_alpha_by_root_3(made):
-    lengths = asked(made(ALPHA), noise).flatten(1).norm(dim=1)
-    assert lengths.mean().item() == pytest.approx(ALPHA / sqrt(3), rel=5e-3)
+def test_the_noise_of_a_whole_block_has_length_alpha_by_root_3():
+    assert noise().flatten(1).norm(dim=1).mean().item() == pytest.approx(ALPHA / sqrt(3), rel=5e-3)
 
 
-def test_the_hook_leaves_the_embeddings_and_every_evaluation_as_they_are(here, made):
-    rows = sft.encoded(models.load_tokenizer(sft.BASE), "validation", here.parameters.text)
-
-    def question(model):
-        model.train()
-        ids = torch.arange(LENGTH)[None]
-        noisy = not torch.equal(model(ids).logits, model(ids).logits)
-        return noisy, completion_logps(model, rows, 4), [weight.clone() for weight in model.parameters()]
-
-    noisy, logps, weights = asked(made(ALPHA), question)
-    base = models.load_policy(sft.BASE, here.parameters.compute)
-    assert noisy
-    assert all(torch.equal(a, b) for a, b in zip(logps, completion_logps(base, rows, 4), strict=True))
-    assert all(torch.equal(a, b) for a, b in zip(weights, base.parameters(), strict=True))
-
-
-def test_the_hook_is_gone_after_the_training(made):
-    trainer = made(ALPHA)
-    trainer.train()
-    assert not trainer.model.get_input_embeddings()._forward_hooks
+def test_a_rows_noise_knows_its_own_length_and_no_padding(here):
+    """In transformers' hook L is the padded length, and padding is noisy, too."""
+    torch.manual_seed(0)
+    long, short = Group(tuple(range(198)), ((5, 1),)), Group((7,) * 49, ((1,),))
+    plan = padded([short, long], pad=0)
+    drawn = sft.Supervised(ALPHA)._noisy(torch.zeros(2, 200, WIDTH), plan)
+    assert drawn[0, :50].norm().item() == pytest.approx(ALPHA / sqrt(3), rel=0.05)
+    assert drawn[1].norm().item() == pytest.approx(ALPHA / sqrt(3), rel=0.05)
+    assert not drawn[0, 50:].any()
 
 
 def test_alpha_0_is_no_neftune_bit_by_bit(made, notes):
-    none = losses(made(0.0), notes)
+    none = trained(made(0.0), notes)
     trainer = made(ALPHA)
-    trainer.neftune_noise_alpha = 0.0  # the hook itself, with a noise of nothing
-    assert losses(trainer, notes) == none
-    assert losses(made(ALPHA), notes) != none
-    assert made(0.0).neftune_noise_alpha is None
+    trainer.objective._noisy = lambda embeddings, plan: embeddings
+    assert trained(trainer, notes) == none
+    assert trained(made(ALPHA), notes) != none
 
 
 def test_uniform_logits_cost_ln_v(made):
     trainer = made(0.0)
     for weight in trainer.model.parameters():
         torch.nn.init.zeros_(weight)
-    assert loss_of(trainer, first_batch(trainer)).item() == pytest.approx(log(1000), abs=1e-5)
+    found = losses(trainer, taken(trainer)[:4])
+    assert found.tolist() == pytest.approx([log(1000)] * len(found), abs=1e-5)
 
 
-def test_the_loss_is_the_mean_over_the_summaries_tokens_and_their_eos(here, made):
+def test_the_steps_loss_is_the_mean_over_the_summaries_tokens_and_their_eos(made, notes):
+    trainer = made(0.0, steps=1)
+    first = taken(trainer)[:4]
+    expected = -torch.cat(completion_logps(Scorer(trainer.model), first, 4096))
+    assert len(expected) == sum(len(row.completions[0]) for row in first)
+    assert trained(trainer, notes)[0] == pytest.approx(expected.mean().item(), abs=1e-5)
+
+
+def test_each_token_of_the_summary_counts_and_none_of_the_prompt(made):
     trainer = made(0.0)
-    logps = torch.cat(completion_logps(trainer.model, rows_of(trainer, here)[:4], 1))
-    assert loss_of(trainer, first_batch(trainer)).item() == pytest.approx(-logps.mean().item(), abs=1e-5)
+    row = taken(trainer)[0]
+    (summary,) = row.completions
+    before = losses(trainer, [row])
+    assert len(before) == len(summary) == trainer.objective.items(row)
+    for place, token in enumerate(summary):
+        other = (*summary[:place], 5 if token != 5 else 6, *summary[place + 1 :])
+        changed = losses(trainer, [row._replace(completions=(other,))])
+        assert torch.equal(changed[:place], before[:place])
+        assert changed[place] != before[place]
 
 
-def test_no_token_of_the_prompt_has_a_label_and_each_of_the_summarys_counts(here, made):
+def test_a_summary_that_stands_twice_counts_twice(made):
     trainer = made(0.0)
-    batch = first_batch(trainer)
-    ids, summary = rows_of(trainer, here)[0]
-    prompt, whole = len(ids), len(ids) + len(summary)
-    assert batch["input_ids"][0, :whole].tolist() == ids + summary
-    assert set(batch["labels"][0, :prompt].tolist()) == {-100}
-    assert batch["labels"][0, prompt:whole].tolist() == summary
-    assert set(batch["labels"][0, whole:].tolist()) <= {-100}
-    before = loss_of(trainer, batch).item()
-
-    def changed(place):
-        labels = batch["labels"].clone()
-        labels[0, place] = 5 if labels[0, place] != 5 else 6
-        return loss_of(trainer, {**batch, "labels": labels}).item()
-
-    assert all(changed(place) != before for place in range(prompt, whole))
+    row = taken(trainer)[0]
+    assert losses(trainer, [row, row]).tolist() == losses(trainer, [row]).tolist() * 2
 
 
 def test_no_row_is_dropped_and_none_is_cut(here, made):
-    trainer = made(0.0)
-    rows = sft.encoded(models.load_tokenizer(sft.BASE), "train", here.parameters.text)
-    taken = rows_of(trainer, here)  # each is one of `rows`, whole
-    assert len({tuple(p + c) for p, c in taken}) == min(len(taken), len(rows))
-    assert here.metrics["sft"]["rows"] == len(rows) == 40
+    given, order = rows(here), taken(made(0.0, steps=10))
+    assert set(order) == set(given)
+    assert here.metrics["sft"]["rows"] == len(given) == 40
+
+
+def test_trls_stock_trainer_can_take_its_place(own):
+    own.change("sft.source.optimisation", engine="trl", order="length", steps=3)
+    own.run("sft")
+    assert [line["step"] for line in own.curve("sft")] == [1, 3]
+    made = models.load_policy(models.SFT, own.parameters.compute)
+    assert not models.same_weights(made, sft.BASE)
 
 
 def test_the_validation_loss_is_of_the_saved_model_without_noise(here):
     model = models.load_policy(models.SFT, here.parameters.compute)
-    rows = sft.encoded(models.load_tokenizer(models.SFT), "validation", here.parameters.text)
-    mean = -torch.cat(completion_logps(model, rows, 8)).mean().item()
+    mean = -torch.cat(completion_logps(Scorer(model), rows(here, "validation"), 4096)).mean().item()
     assert here.metrics["sft"]["validation_loss_nats_per_token"] == pytest.approx(mean, abs=1e-5)
 
 
 def test_the_amplitude_is_told(here):
-    rows = sft.encoded(models.load_tokenizer(models.SFT), "train", here.parameters.text)
-    length = sum(len(prompt) + len(completion) for prompt, completion in rows) / len(rows)
+    length = sum(row.tokens for row in rows(here)) / len(rows(here))
     assert here.metrics["sft"]["neftune_amplitude"] == pytest.approx(5 / sqrt(length * WIDTH), abs=1e-6)
 
 

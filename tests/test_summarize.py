@@ -24,13 +24,13 @@ def written(content):
 
 def ending(monkeypatch, ended):
     """The next summary ends by itself, or does not: an untrained model would decide that by chance."""
-    real = summarize.generate
+    real = summarize.sample
 
     def found(*given, **more):
-        (completion,) = real(*given, **more)
-        return [type(completion)(completion.ids, ended)]
+        ((completion,),) = real(*given, **more)
+        return [[type(completion)(completion.ids, ended)]]
 
-    monkeypatch.setattr(summarize, "generate", found)
+    monkeypatch.setattr(summarize, "sample", found)
 
 
 def test_it_prints_the_greedy_summary_in_one_line_and_nothing_else(own, document, capsys, monkeypatch):
@@ -42,7 +42,8 @@ def test_it_prints_the_greedy_summary_in_one_line_and_nothing_else(own, document
         models.load_policy(models.SFT, own.parameters.compute),
         own.parameters.text.max_completion_tokens,
     )
-    (expected,) = generate(policy, tokenizer, [prompt], max_new_tokens=limit, batch_size=1, seed=None)
+    eos = tokenizer.eos_token_id
+    (expected,) = generate(policy, [prompt], eos=eos, max_new_tokens=limit, batch_size=1, seed=None)
     said = capsys.readouterr()
     assert said.out == decode(tokenizer, expected.ids) + "\n"
     assert said.out.count("\n") == 1

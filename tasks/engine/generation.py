@@ -1,4 +1,4 @@
-"""Summaries from a model: greedy, or sampled at T = 1 from the whole distribution."""
+"""Completions by transformers' generate, for models whose prompts cannot be shared (tasks/engine/sampling.py)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import GenerationConfig, PreTrainedModel
 
 
 @dataclass(frozen=True)
@@ -20,9 +20,9 @@ class Completion:
 @torch.no_grad()
 def generate(
     model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
     prompts: list[list[int]],
     *,
+    eos: int,
     max_new_tokens: int,
     batch_size: int,
     seed: int | None,
@@ -32,24 +32,25 @@ def generate(
 
     prompts: token ids, of any lengths. Batches are made of prompts of like length, so little is padding.
     """
-    model.eval()
-    if seed is not None:
-        torch.manual_seed(seed)
-    config = _config(model, tokenizer, max_new_tokens, sampled=seed is not None)
+    config = _config(model, eos, max_new_tokens, sampled=seed is not None)
     order = sorted(range(len(prompts)), key=lambda i: (len(prompts[i]), i))
     completions: list[Completion | None] = [None] * len(prompts)
-    for start in range(0, len(order), batch_size):
-        batch = order[start : start + batch_size]
-        rows = _decode_batch(model, [prompts[i] for i in batch], config)
-        for i, row in zip(batch, rows, strict=True):
-            completions[i] = _cut(row, tokenizer.eos_token_id)
-        said(min(start + batch_size, len(order)), len(order))
+    training = model.training
+    model.eval()
+    with torch.random.fork_rng():
+        if seed is not None:
+            torch.manual_seed(seed)
+        for start in range(0, len(order), batch_size):
+            batch = order[start : start + batch_size]
+            rows = _decode_batch(model, [prompts[i] for i in batch], config)
+            for i, row in zip(batch, rows, strict=True):
+                completions[i] = cut(row, eos)
+            said(min(start + batch_size, len(order)), len(order))
+    model.train(training)
     return [completion for completion in completions if completion is not None]
 
 
-def _config(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max_new_tokens: int, *, sampled: bool
-) -> GenerationConfig:
+def _config(model: PreTrainedModel, eos: int, max_new_tokens: int, *, sampled: bool) -> GenerationConfig:
     # every field that a Hub model's own generation_config might bend is stated
     return GenerationConfig(
         max_new_tokens=max_new_tokens,
@@ -59,9 +60,9 @@ def _config(
         top_k=0 if sampled else None,
         top_p=1.0,
         repetition_penalty=1.0,
-        pad_token_id=tokenizer.pad_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        bos_token_id=tokenizer.bos_token_id,
+        pad_token_id=model.config.get_text_config().pad_token_id,
+        eos_token_id=eos,
+        bos_token_id=None,
         disable_compile=True,
     )
 
@@ -82,7 +83,7 @@ def _decode_batch(
     return output[:, longest:].tolist()
 
 
-def _cut(row: list[int], eos: int) -> Completion:
+def cut(row: list[int], eos: int) -> Completion:
     """The row up to its first EOS, which stays."""
     if eos in row:
         return Completion(row[: row.index(eos) + 1], ended=True)

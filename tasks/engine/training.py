@@ -1,16 +1,13 @@
-"""What every TRL trainer shares here: its arguments, its place to resume from, its log, its merged result."""
+"""What every trainer shares here: its arguments, its order, its place to resume from, its log, its merged result."""
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
-from unittest import mock
 
 import numpy as np
 import torch
-import trl.trainer.utils
-from datasets import Dataset
 from peft import LoraConfig, PeftModel
 from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainerCallback, set_seed
 from transformers.trainer_utils import get_last_checkpoint
@@ -59,22 +56,28 @@ def arguments(optimisation: Optimisation, compute: Compute, seed: int, scratch: 
     }
 
 
-def in_order(dataset: Dataset, lengths: list[int], optimisation: Optimisation, seed: int) -> Dataset:
-    """The rows in the order in which the training takes them, `steps` batches in all; for IN_ORDER.
+def in_order(lengths: Sequence[int], size: int, optimisation: Optimisation, seed: int) -> list[int]:
+    """The rows in the order in which the training takes them: `steps` batches of `size`; for IN_ORDER.
 
-    Epoch after epoch is shuffled, and within every POOL batches rows of like length come together, in batches of a
-    random order. Written down beforehand, so that a resumed training finds the same batches.
+    Epoch after epoch is shuffled; by `order: length`, rows of like length come together within every POOL batches, in
+    batches of a random order. Written down beforehand, so that a resumed training finds the same batches.
     """
-    size = optimisation.batch_size * optimisation.gradient_accumulation
     wanted, random = optimisation.steps * size, np.random.default_rng(seed)
-    epochs = -(-wanted // len(dataset))
-    stream = np.concatenate([random.permutation(len(dataset)) for _ in range(epochs)])[:wanted]
+    epochs = -(-wanted // len(lengths))
+    stream = np.concatenate([random.permutation(len(lengths)) for _ in range(epochs)])[:wanted].tolist()
+    if optimisation.order == "random":
+        return stream
     order: list[int] = []
     for start in range(0, wanted, POOL * size):
-        pool = sorted(stream[start : start + POOL * size].tolist(), key=lambda row: lengths[row])
+        pool = sorted(stream[start : start + POOL * size], key=lambda row: lengths[row])
         batches = [pool[at : at + size] for at in range(0, len(pool), size)]
         order += [row for batch in random.permutation(len(batches)) for row in batches[batch]]
-    return dataset.select(order)
+    return order
+
+
+def rows_a_step(optimisation: Optimisation) -> int:
+    """Rows of the optimizer's batch."""
+    return optimisation.batch_size * optimisation.gradient_accumulation
 
 
 def adapter(lora: Lora | None, task: str, model: PreTrainedModel) -> LoraConfig | None:
@@ -161,16 +164,7 @@ def fit(trainer: Trainer, journal: Journal, scratch: Path) -> None:
         step = int(checkpoint.rsplit("-", 1)[1])
         journal.say(f"resuming from step {step}")
         journal.resume_from(step)
-    with head_on_scored_positions():
-        trainer.train(resume_from_checkpoint=checkpoint)
-
-
-def head_on_scored_positions() -> AbstractContextManager[Any]:
-    """Inside it, TRL's trainers put the completions' positions alone through the LM head, as they do on a GPU.
-
-    On a CPU TRL 1.16 puts the prompt through it, too, and then drops that, to keep shapes fixed for compilers.
-    """
-    return mock.patch.object(trl.trainer.utils, "_use_triton", return_value=True)
+    trainer.train(resume_from_checkpoint=checkpoint)
 
 
 def merged(trainer: Trainer) -> PreTrainedModel:

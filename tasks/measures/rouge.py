@@ -15,8 +15,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from kiwipiepy import Kiwi
-from rouge_score.rouge_scorer import RougeScorer
 
 KINDS = ("rouge1", "rouge2", "rougeL")
 SPEAKER = "speakertag"  # Latin, so Kiwi keeps it whole, also before a particle
@@ -40,6 +38,8 @@ class Morphemes:
     """What RougeScorer asks of a tokenizer: `tokenize(text)`, its morphemes; each text is analysed once."""
 
     def __init__(self) -> None:
+        from kiwipiepy import Kiwi
+
         self._kiwi = Kiwi(num_workers=1)
         self.tokenize = functools.lru_cache(maxsize=100_000)(self._tokenize)
 
@@ -49,8 +49,10 @@ class Morphemes:
 
 
 @functools.cache
-def _scorer() -> RougeScorer:
-    """The one scorer of this process; loading Kiwi's model takes seconds."""
+def _scorer() -> Any:
+    """The one scorer of this process; to import it and to load Kiwi's model takes seconds, and not every stage asks."""
+    from rouge_score.rouge_scorer import RougeScorer
+
     return RougeScorer(list(KINDS), tokenizer=Morphemes())
 
 

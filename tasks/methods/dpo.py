@@ -12,11 +12,14 @@ likelihood of the chosen summary from falling along with that of the rejected on
 from __future__ import annotations
 
 from math import log
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
 from tasks.settings import Branch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FAMILY = "pairs"
 
@@ -30,8 +33,27 @@ class Config(Branch):
     ]
 
 
+def loss(
+    config: Config,
+    chosen_logps: Tensor,
+    rejected_logps: Tensor,
+    chosen_reference_logps: Tensor,
+    rejected_reference_logps: Tensor,
+    chosen_tokens: Tensor,
+) -> Tensor:
+    """One loss a pair, (pairs,), in nats; ln 2 when the policy is the reference and sft_weight is 0."""
+    from torch.nn.functional import (
+        logsigmoid,  # here, as reading params.yaml must not cost an import of torch
+    )
+
+    h = (chosen_logps - chosen_reference_logps) - (rejected_logps - rejected_reference_logps)
+    return (
+        -logsigmoid(config.beta * h) - config.sft_weight * chosen_logps / chosen_tokens
+    )  # equation 7, and RPO's
+
+
 def trl_arguments(config: Config) -> dict[str, Any]:
-    """DPOConfig's names for this loss."""
+    """DPOConfig's names for this loss, for engine: trl. Its second term is a mean over the batch's tokens."""
     if config.sft_weight == 0:
         return {"beta": config.beta, "loss_type": ["sigmoid"]}
     return {"beta": config.beta, "loss_type": ["sigmoid", "sft"], "loss_weights": [1.0, config.sft_weight]}

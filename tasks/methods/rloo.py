@@ -14,11 +14,14 @@ before EOS loses eos_penalty; AdamW.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
 from tasks.settings import Branch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FAMILY = "online"
 
@@ -35,8 +38,20 @@ class Config(Branch):
     eos_penalty: Annotated[float, Field(ge=0, description="reward lost by a completion without EOS")]
 
 
+def advantages(config: Config, rewards_PK: Tensor, kl_PK: Tensor) -> Tensor:
+    """(P, K), in reward units, each row's sum 0; P prompts, K completions, kl in nats a sequence (k1)."""
+    penalised_PK = rewards_PK - config.beta * kl_PK
+    others_PK = penalised_PK.sum(1, keepdim=True) - penalised_PK
+    return penalised_PK - others_PK / (config.completions - 1)
+
+
+def loss(logps: Tensor, sampling_logps: Tensor, advantages: Tensor) -> Tensor:
+    """One loss a completion, (rows,); its gradient is that of -A log pi while the sampling policy is the policy."""
+    return -advantages * (logps - sampling_logps).exp()
+
+
 def trl_arguments(config: Config) -> dict[str, Any]:
-    """RLOOConfig's names for this method."""
+    """RLOOConfig's names for this method, for engine: trl."""
     return {"beta": config.beta, "num_generations": config.completions}
 
 

@@ -1,4 +1,4 @@
-"""Summaries from a model, against transformers' own generate and against the distribution itself."""
+"""Completions by transformers' generate, against one prompt at a time and against the distribution itself."""
 
 from math import sqrt
 
@@ -33,9 +33,8 @@ def prompts(here, tokenizer):
 
 
 def decoded(policy, tokenizer, prompts, **given):
-    return generate(
-        policy, tokenizer, prompts, **{"max_new_tokens": 24, "batch_size": 3, "seed": None} | given
-    )
+    common = {"eos": tokenizer.eos_token_id, "max_new_tokens": 24, "batch_size": 3, "seed": None}
+    return generate(policy, prompts, **common | given)
 
 
 def test_greedy_is_what_transformers_gives_one_by_one_without_padding(policy, tokenizer, prompts):

@@ -6,24 +6,26 @@ import pytest
 import torch
 
 from tasks.engine import models
-from tasks.engine.scoring import completion_logps, rewards
+from tasks.engine.groups import Group
+from tasks.engine.scoring import Scorer, completion_logps, rewards
 
 ROWS = [
-    ([5, 6, 7], [8, 9, 1]),
-    ([40] * 20, [9, 1]),
-    ([300, 200, 100, 50], [7, 7, 7, 7, 7, 7, 1]),
-    ([11], [1]),
+    Group((5, 6, 7), ((8, 9, 1),)),
+    Group((40,) * 20, ((9, 1),)),
+    Group((300, 200, 100, 50), ((7, 7, 7, 7, 7, 7, 1),)),
+    Group((11,), ((1,),)),
 ]
+ALONE, TOGETHER = 1, 4096  # tokens at once
 
 
 @pytest.fixture
 def policy(here):
-    return models.load_policy(models.SFT, here.parameters.compute)
+    return Scorer(models.load_policy(models.SFT, here.parameters.compute))
 
 
 @pytest.fixture
-def scorer(here):
-    return models.load_reward("models/reward-a", here.parameters.compute)
+def reward(here):
+    return Scorer(models.load_reward("models/reward-a", here.parameters.compute))
 
 
 def one_row(model, prompt, completion):
@@ -33,56 +35,50 @@ def one_row(model, prompt, completion):
 
 
 def test_completion_logps_are_those_of_a_one_row_forward_in_the_rows_order(policy):
-    found = completion_logps(policy, ROWS, batch_size=3)
-    for (prompt, completion), logps in zip(ROWS, found, strict=True):
+    found = completion_logps(policy, ROWS, 12)
+    for (prompt, (completion,), _), logps in zip(ROWS, found, strict=True):
         assert logps.shape == (len(completion),)
         assert logps.dtype == torch.float32
-        torch.testing.assert_close(logps, one_row(policy, prompt, completion), rtol=0, atol=1e-5)
+        torch.testing.assert_close(logps, one_row(policy.model, prompt, completion), rtol=0, atol=1e-5)
 
 
-def test_padding_changes_no_logp_and_no_reward(policy, scorer):
-    alone, together = (completion_logps(policy, ROWS, size) for size in (1, 4))
+def test_company_changes_no_logp_and_no_reward(policy, reward):
+    alone, together = (completion_logps(policy, ROWS, size) for size in (ALONE, TOGETHER))
     for one, other in zip(alone, together, strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-5)
-    torch.testing.assert_close(
-        torch.tensor(rewards(scorer, ROWS, 1)), torch.tensor(rewards(scorer, ROWS, 4)), rtol=0, atol=1e-6
-    )
+    one, other = (torch.tensor(rewards(reward, ROWS, size)) for size in (ALONE, TOGETHER))
+    torch.testing.assert_close(one, other, rtol=0, atol=1e-6)
 
 
 def test_a_model_of_uniform_logits_gives_minus_ln_v(policy):
-    for weight in policy.parameters():
+    for weight in policy.model.parameters():
         torch.nn.init.zeros_(weight)
-    expected = -log(policy.config.vocab_size)
-    assert torch.cat(completion_logps(policy, ROWS, 4)).tolist() == pytest.approx([expected] * 13, abs=1e-6)
+    expected = -log(policy.model.config.vocab_size)
+    found = torch.cat(completion_logps(policy, ROWS, TOGETHER)).tolist()
+    assert found == pytest.approx([expected] * 13, abs=1e-6)
 
 
 def test_a_model_against_itself_differs_by_exactly_nothing(here, policy):
-    again = models.load_policy(models.SFT, here.parameters.compute)
-    for one, other in zip(completion_logps(policy, ROWS, 4), completion_logps(again, ROWS, 4), strict=True):
+    again = Scorer(models.load_policy(models.SFT, here.parameters.compute))
+    both = (completion_logps(scorer, ROWS, TOGETHER) for scorer in (policy, again))
+    for one, other in zip(*both, strict=True):
         assert torch.equal(one, other)
 
 
-def test_a_reward_is_read_at_the_rows_last_token(scorer):
+def test_a_reward_is_read_at_the_rows_last_token(reward):
+    model = reward.model
     with torch.no_grad():
-        for (prompt, completion), reward in zip(ROWS, rewards(scorer, ROWS, 4), strict=True):
-            hidden = scorer.model(torch.tensor([prompt + completion])).last_hidden_state[0, -1]
-            assert reward == pytest.approx(scorer.score(hidden).item(), abs=1e-6)
+        for (prompt, (completion,), _), found in zip(ROWS, rewards(reward, ROWS, TOGETHER), strict=True):
+            hidden = model.model(torch.tensor([prompt + completion])).last_hidden_state[0, -1]
+            assert found == pytest.approx(model.score(hidden).item(), abs=1e-6)
 
 
-def test_eos_is_part_of_what_a_reward_model_sees(scorer):
-    with_eos, without = rewards(scorer, [([5, 6, 7], [8, 9, 1]), ([5, 6, 7], [8, 9])], 2)
+def test_eos_is_part_of_what_a_reward_model_sees(reward):
+    both = Group((5, 6, 7), ((8, 9, 1), (8, 9)))
+    with_eos, without = rewards(reward, [both], TOGETHER)
     assert with_eos != without
 
 
-def test_scoring_switches_dropout_off(here, policy):
-    policy.config.attention_dropout = 0.5
-    for layer in policy.model.layers:
-        layer.self_attn.attention_dropout = 0.5
-    policy.train()
-    one, other = completion_logps(policy, ROWS, 4), completion_logps(policy, ROWS, 4)
-    assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
-
-
-def test_no_rows_give_no_numbers(policy, scorer):
-    assert completion_logps(policy, [], 4) == []
-    assert rewards(scorer, [], 4) == []
+def test_no_groups_give_no_numbers(policy, reward):
+    assert completion_logps(policy, [], TOGETHER) == []
+    assert rewards(reward, [], TOGETHER) == []

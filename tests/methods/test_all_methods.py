@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
 from tasks import methods
 from tasks.refusal import Refusal
@@ -37,7 +38,7 @@ def examples(field):
 def entry(project, name, **changed):
     """Settings of a method that need not stand in params.yaml."""
     method = methods.load(name)
-    walk = project.entry("dpo").optimisation.model_dump() | {"steps": 1, "batch_size": 4}
+    walk = project.entry("dpo").optimisation.model_dump() | {"steps": 1, "batch_size": 8}
     own = {field: examples(schema)[0] for field, schema in own_fields(method).items()}
     return method.Config.model_validate({"method": name, "optimisation": walk, **own, **changed})
 
@@ -86,22 +87,19 @@ def test_it_says_what_trl_is_given_and_what_the_first_step_logs(method, name, pr
 
 
 def observed(project, settings, scratch, method):
-    """All that a branch's settings can change: TRL's arguments, and the rewards where the family has them."""
+    """All that a branch's settings can change in its own engine: what a step makes of fixed ids and rewards."""
+    torch.manual_seed(0)
     trainer = project.trainer(settings, scratch)
-    told = {
-        key: value
-        for key, value in trainer.args.to_dict().items()
-        if key not in ("output_dir", "logging_dir")
-    }
-    if method.FAMILY == "online":
-        row = trainer.train_dataset[0]
-        seen = {
-            "prompts": [row["prompt"]] * 2,
-            "completion_ids": [[9, 8, 1], [9, 8]],
-            "gold": [row["gold"]] * 2,
-        }
-        told["rewards"] = trainer.reward_funcs[0](**seen)
-    return json.dumps(told, sort_keys=True, default=str)
+    with torch.no_grad():  # a policy that has moved
+        for weight in trainer.model.parameters():
+            weight.add_(0.2 * weight.abs().mean() * torch.randn_like(weight))
+    batch = [trainer.train_dataset[place][1] for place in range(2)]
+    prepared = trainer.objective.prepare(trainer.scorer, batch, 0)
+    losses = trainer.objective.losses(trainer.scorer, prepared)
+    grads = torch.autograd.grad(losses.items.sum(), list(trainer.model.parameters()), allow_unused=True)
+    numbers = {name: values.tolist() for name, values in losses.numbers.items()}
+    total = sum(float(grad.double().abs().sum()) for grad in grads if grad is not None)
+    return json.dumps([losses.items.tolist(), numbers, total, [group.completions for group in prepared]])
 
 
 def test_every_coefficient_is_read(method, name, here, scratch):
@@ -120,8 +118,19 @@ def test_its_first_step_has_its_identity(method, name, own):
     first = own.curve("align-tried-0")[0]
     for logged, value in method.identity(settings).items():
         assert first[logged] == pytest.approx(value, abs=1e-4)
-    assert found["steps"] == 1
+    assert (found["steps"], found["engine"], found["numerics"]) == (1, "gallim", "shared prompts, block")
     assert Path("models/tried-0/manifest.json").exists()
+
+
+def test_trls_stock_trainer_can_take_its_place(method, name, own):
+    settings = entry(own, name)
+    own.change(f"branches.{method.FAMILY}", tried=settings.model_dump())
+    own.change(f"branches.{method.FAMILY}.tried.optimisation", engine="trl")
+    found = own.run(f"align --family {method.FAMILY} --branch tried --seed 0")
+    first = own.curve("align-tried-0")[0]
+    for logged, value in method.identity(settings).items():
+        assert first[logged] == pytest.approx(value, abs=1e-4)
+    assert (found["engine"], found["numerics"]) == ("trl", "TRL's rows")
 
 
 def test_it_stands_alone(name):

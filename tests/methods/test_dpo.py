@@ -1,163 +1,68 @@
-"""DPO's identities, on TRL's trainer as the pairs family makes it."""
+"""DPO's loss: by hand, at its limits, and what it refuses."""
 
-from math import log
+from math import exp, log
 
-import pyarrow.parquet as pq
 import pytest
 import torch
-from torch.nn.functional import logsigmoid
 
-from tasks.engine.families.pairs import dataset
-from tasks.engine.scoring import completion_logps
+from tasks.methods import dpo
 
 BETA = 0.3
+# (policy, reference) sums of chosen and rejected, in nats, of three pairs; h = 2, -3, 0
+CHOSEN = (torch.tensor([-10.0, -20.0, -5.0]), torch.tensor([-11.0, -19.0, -6.0]))
+REJECTED = (torch.tensor([-12.0, -15.0, -7.0]), torch.tensor([-11.0, -17.0, -8.0]))
+TOKENS = torch.tensor([5, 10, 2])
 
 
 @pytest.fixture
-def made(here, scratch):
-    """A trainer with the loss of the paper alone, and another with the SFT term beside it."""
-    return {
-        weight: here.trainer(here.entry("dpo", beta=BETA, sft_weight=weight), scratch)
-        for weight in (0.0, 0.5)
-    }
+def config(project):
+    return lambda **given: project.entry("dpo", **{"beta": BETA, "sft_weight": 0.0} | given)
 
 
-@pytest.fixture
-def trainer(made):
-    return made[0.0]
+def loss(config, chosen=CHOSEN, rejected=REJECTED, tokens=TOKENS):
+    return dpo.loss(config, chosen[0], rejected[0], chosen[1], rejected[1], tokens)
 
 
-def batch(trainer, count=3, start=0, swapped=False, same=False):
-    rows = [dict(trainer.train_dataset[i]) for i in range(start, start + count)]
-    for row in rows:
-        if swapped:
-            row["chosen_ids"], row["rejected_ids"] = row["rejected_ids"], row["chosen_ids"]
-        if same:
-            row["rejected_ids"] = row["chosen_ids"]
-    return trainer.data_collator(rows)
+def test_it_is_minus_log_sigmoid_of_beta_h_for_each_pair(config):
+    by_hand = [log(1 + exp(-BETA * h)) for h in (2.0, -3.0, 0.0)]
+    assert loss(config()).tolist() == pytest.approx(by_hand, abs=1e-6)
 
 
-def loss(trainer, inputs):
-    return trainer.compute_loss(trainer.model, inputs)
+def test_it_is_ln_2_while_the_policy_is_the_reference(config):
+    same = (CHOSEN[0], CHOSEN[0]), (REJECTED[0], REJECTED[0])
+    assert loss(config(), *same).tolist() == pytest.approx([log(2)] * 3, abs=1e-7)
 
 
-def nudge(trainer, size=0.3):
-    """Makes the policy another model than its reference."""
-    torch.manual_seed(0)
-    with torch.no_grad():
-        for weight in trainer.model.parameters():
-            weight.add_(size * weight.abs().mean() * torch.randn_like(weight))
+def test_swapping_the_sides_adds_beta_h(config):
+    difference = loss(config(), REJECTED, CHOSEN) - loss(config())
+    assert difference.tolist() == pytest.approx([BETA * h for h in (2.0, -3.0, 0.0)], abs=1e-5)
 
 
-def logps(model, rows, side):
-    """Log-probabilities of the side's tokens, by one forward pass a row."""
-    return completion_logps(model, [(row["prompt_ids"], row[f"{side}_ids"]) for row in rows], batch_size=1)
+def test_its_first_gradient_is_half_beta_up_for_chosen_and_down_for_rejected(config):
+    chosen, rejected = CHOSEN[0].clone().requires_grad_(), REJECTED[0].clone().requires_grad_()
+    loss(config(), (chosen, CHOSEN[0]), (rejected, REJECTED[0])).sum().backward()
+    assert chosen.grad.tolist() == pytest.approx([-BETA / 2] * 3)
+    assert rejected.grad.tolist() == pytest.approx([BETA / 2] * 3)
 
 
-def margins(trainer, count=3):
-    """h of each pair, by hand."""
-    rows = [trainer.train_dataset[i] for i in range(count)]
-    sums = {
-        (name, side): torch.stack([row.sum() for row in logps(model, rows, side)])
-        for name, model in (("policy", trainer.model), ("reference", trainer.ref_model))
-        for side in ("chosen", "rejected")
-    }
-    chosen, rejected = (sums["policy", side] - sums["reference", side] for side in ("chosen", "rejected"))
-    return chosen - rejected
+def test_margins_of_thousands_of_nats_have_finite_losses_and_gradients(config):
+    chosen = torch.tensor([1e4, -1e4], requires_grad=True)
+    values = loss(config(), (chosen, torch.zeros(2)), (torch.zeros(2), torch.zeros(2)), torch.ones(2))
+    assert values.tolist() == pytest.approx([0.0, BETA * 1e4])
+    values.sum().backward()
+    assert chosen.grad.tolist() == pytest.approx([0.0, -BETA])
 
 
-def gradient(trainer, value):
-    trainer.model.zero_grad()
-    value.backward()
-    return torch.cat([weight.grad.flatten() for weight in trainer.model.parameters()])
+def test_the_sft_term_is_its_weight_times_the_mean_token_loss_of_chosen(config):
+    added = loss(config(sft_weight=0.5)) - loss(config())
+    assert added.tolist() == pytest.approx([0.5 * 10 / 5, 0.5 * 20 / 10, 0.5 * 5 / 2], abs=1e-6)
 
 
-def test_the_loss_is_ln_2_while_the_policy_is_the_reference(trainer):
-    assert loss(trainer, batch(trainer)).item() == pytest.approx(log(2), abs=1e-6)
+def test_no_pairs_have_no_losses(config):
+    none = (torch.zeros(0), torch.zeros(0))
+    assert loss(config(), none, none, torch.zeros(0)).shape == (0,)
 
 
-def test_the_loss_is_minus_log_sigmoid_of_beta_h(trainer):
-    nudge(trainer)
-    h = margins(trainer)
-    assert h.abs().min() > 0.1
-    assert loss(trainer, batch(trainer)).item() == pytest.approx(
-        -logsigmoid(BETA * h).mean().item(), abs=1e-4
-    )
-
-
-def test_swapping_the_sides_adds_beta_h_to_the_loss(trainer):
-    nudge(trainer)
-    difference = loss(trainer, batch(trainer, swapped=True)) - loss(trainer, batch(trainer))
-    assert difference.item() == pytest.approx(BETA * margins(trainer).mean().item(), abs=1e-4)
-
-
-def test_the_first_gradient_is_minus_half_beta_times_that_of_h(trainer):
-    found = gradient(trainer, loss(trainer, batch(trainer, count=1)))
-    row = trainer.train_dataset[0]
-
-    def logp(side):
-        ids = torch.tensor([row["prompt_ids"] + row[f"{side}_ids"]])
-        kept = trainer.model(ids).logits[0, len(row["prompt_ids"]) - 1 : -1].log_softmax(-1)
-        return kept.gather(-1, torch.tensor(row[f"{side}_ids"])[:, None]).sum()
-
-    expected = gradient(trainer, -BETA / 2 * (logp("chosen") - logp("rejected")))
-    assert found.norm() > 0.01
-    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-5)
-
-
-def test_identical_sides_have_no_gradient(trainer):
-    unlike = gradient(trainer, loss(trainer, batch(trainer)))
-    alike = gradient(trainer, loss(trainer, batch(trainer, same=True)))
-    assert alike.norm() < 1e-6 * unlike.norm()
-
-
-def test_a_policy_far_from_its_reference_still_has_a_finite_loss_and_gradient(trainer):
-    nudge(trainer, size=20.0)
-    h = margins(trainer)
-    assert h.abs().max() > 100
-    value = loss(trainer, batch(trainer))
-    assert value.item() == pytest.approx(-logsigmoid(BETA * h).mean().item(), rel=1e-3)
-    assert gradient(trainer, value).isfinite().all()
-
-
-def test_the_sft_term_is_its_weight_times_the_chosen_sides_mean_token_loss(made):
-    for trainer in made.values():
-        nudge(trainer)
-    with_term, without = (loss(made[weight], batch(made[weight])).item() for weight in (0.5, 0.0))
-    rows = [made[0.0].train_dataset[i] for i in range(3)]
-    nll = -torch.cat(logps(made[0.0].model, rows, "chosen")).mean().item()
-    assert with_term - without == pytest.approx(0.5 * nll, abs=1e-4)
-
-
-def test_rewards_and_their_accuracy_are_0_at_the_start(project):
-    first = project.curve("align-dpo-0")[0]
-    for name in ("chosen", "rejected", "margins", "accuracies"):
-        assert first[f"rewards/{name}"] == 0
-
-
-def test_no_pair_is_dropped_cut_or_tokenized_again(here, trainer):
-    rows = pq.read_table("data/pairs/a.parquet").to_pylist()
-    given, taken = dataset(trainer.processing_class, rows).to_list(), trainer.train_dataset.to_list()
-    assert all(row in given for row in taken)
-    assert len(taken) < len(given) or all(row in taken for row in given)
-    assert here.metrics["align-dpo-0"]["rows"] == len(rows)
-    assert trainer.args.max_length is None
-
-
-def test_a_pair_longer_than_trls_default_limit_is_whole(trainer):
-    row = {"prompt_ids": [5] * 1100, "chosen_ids": [6, 1], "rejected_ids": [7, 8, 1]}
-    inputs = trainer.data_collator([row])
-    assert inputs["input_ids"][0, :1102].tolist() == row["prompt_ids"] + row["chosen_ids"]
-    assert inputs["completion_mask"].sum(-1).tolist() == [2, 3]
-
-
-def test_both_sides_end_with_eos(trainer):
-    eos = trainer.processing_class.eos_token_id
-    for row in trainer.train_dataset:
-        assert row["chosen_ids"].index(eos) == len(row["chosen_ids"]) - 1
-        assert row["rejected_ids"].index(eos) == len(row["rejected_ids"]) - 1
-
-
-def test_dropout_and_neftune_are_off(trainer):
-    assert trainer.args.disable_dropout
-    assert not trainer.args.neftune_noise_alpha
+def test_sides_of_unlike_number_are_no_pairs(config):
+    with pytest.raises(RuntimeError, match="size"):
+        loss(config(), (torch.zeros(3), torch.zeros(3)), (torch.zeros(2), torch.zeros(2)))

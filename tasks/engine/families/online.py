@@ -1,22 +1,30 @@
-"""The online family: TRL's RLOOTrainer on fold A's prompts, with a reward that sees ids, as training did."""
+"""The online family: the policy answers fold A's prompts, and a reward of ids judges the answers.
+
+One step: K completions a prompt from one prefill; reward and reference on groups that share each prompt; one forward
+and backward pass of the policy. The step is strictly on-policy, so the policy's log-probabilities in that pass are
+those that it sampled with, and no pass is spent on them.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow.parquet as pq
-from datasets import Dataset
+import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
-from trl import RLOOConfig, RLOOTrainer
 
-from tasks.engine.models import MANIFEST, load_reward
-from tasks.engine.scoring import rewards
+from tasks.engine.fitting import GroupTrainer, Losses
+from tasks.engine.groups import Group, packed
+from tasks.engine.models import MANIFEST, SFT, load_policy, load_reward
+from tasks.engine.sampling import Completion, sample
+from tasks.engine.scoring import Scorer
 from tasks.engine.text import decode, encode_prompt
-from tasks.engine.training import adapter
+from tasks.engine.training import Journal
 from tasks.measures.gold import judge_of
 from tasks.refusal import Refusal
 from tasks.settings import Compute, Text
@@ -24,20 +32,112 @@ from tasks.settings import Compute, Text
 TRAIN = "data/pairs/a.parquet"
 REWARD = Path("models/reward-a")
 
-Reward = Callable[..., list[float]]
+Reward = Callable[[Sequence[Group]], torch.Tensor]  # groups with completions -> (completions,)
 
 
-class OnlineTrainer(RLOOTrainer):
-    """RLOOTrainer whose prompts become ids in the one way of tasks/engine/text.py."""
+class Sampled(NamedTuple):
+    """Of a group's K completions: reward, the reference's log-probability (nats a sequence), whether it ended."""
 
-    def _tokenize_prompts(self, prompts: list):
-        return [encode_prompt(self.processing_class, prompt) for prompt in prompts], None, {}
+    rewards: list[float]
+    reference_logps: list[float]
+    ended: list[bool]
 
 
-def dataset(pairs: list[dict[str, Any]]) -> Dataset:
-    """One row a prompt of fold A, with what the judge needs to know of its document (its facts or reference)."""
+class Rollouts:
+    """A method's loss of every completion that the policy samples."""
+
+    def __init__(
+        self,
+        method: ModuleType,
+        entry: Any,
+        reward: Reward,
+        reference: Scorer | None,
+        *,
+        eos: int,
+        max_new_tokens: int,
+        tokens_at_once: int,
+        seed: int,
+    ):
+        self._method, self._entry, self._reward, self._reference = method, entry, reward, reference
+        self._eos, self._max_new_tokens, self._seed = eos, max_new_tokens, seed
+        self._tokens_at_once = tokens_at_once
+
+    def items(self, group: Group) -> int:
+        return self._entry.completions
+
+    def prepare(self, scorer: Scorer, batch: Sequence[Group], place: int) -> list[Group]:
+        """The prompts with K completions each; the numbers that they are drawn with depend on seed and place alone."""
+        generator = torch.Generator().manual_seed((self._seed << 32) + place)
+        sampled = sample(
+            scorer,
+            [group.prompt for group in batch],
+            completions=self._entry.completions,
+            max_new_tokens=self._max_new_tokens,
+            batch_size=len(batch) * self._entry.completions,
+            eos=self._eos,
+            generator=generator,
+        )
+        answered = [
+            group._replace(completions=tuple(tuple(one.ids) for one in some))
+            for group, some in zip(batch, sampled, strict=True)
+        ]
+        return self._judged(scorer, answered, sampled)
+
+    def _judged(self, scorer: Scorer, answered: list[Group], sampled: list[list[Completion]]) -> list[Group]:
+        K = self._entry.completions
+        rewards, logps = torch.zeros(len(answered), K), torch.zeros(len(answered), K)
+        with torch.no_grad():
+            for pack in packed(answered, self._tokens_at_once):
+                some = [answered[number] for number in pack]
+                rewards[pack] = self._reward(some).float().cpu().view(-1, K)
+                logps[pack] = self._reference_logps(scorer, some).cpu().view(-1, K)
+        ended = torch.tensor([[one.ended for one in some] for some in sampled])
+        rewards -= self._entry.eos_penalty * ~ended
+        return [
+            group._replace(meta=Sampled(*numbers))
+            for group, *numbers in zip(
+                answered, rewards.tolist(), logps.tolist(), ended.tolist(), strict=True
+            )
+        ]
+
+    def _reference_logps(self, scorer: Scorer, some: Sequence[Group]) -> torch.Tensor:
+        """With an adapter the reference is the policy with its adapter off: the same SFT weights."""
+        reference = self._reference or scorer
+        training, off = reference.model.training, getattr(reference.model, "disable_adapter", nullcontext)
+        reference.model.eval()
+        try:
+            with off() if self._reference is None else nullcontext():
+                return reference.score(some).sums()
+        finally:
+            reference.model.train(training)
+
+    def losses(self, scorer: Scorer, pack: Sequence[Group]) -> Losses:
+        scores = scorer.score(pack, entropy=True)
+        logps, tokens = scores.sums(), scores.tokens()
+        rewards, reference_logps, ended = (
+            torch.tensor([getattr(group.meta, name) for group in pack], device=logps.device)
+            for name in Sampled._fields
+        )
+        kl = logps.detach() - reference_logps.flatten()
+        advantages = self._method.advantages(self._entry, rewards, kl.view_as(rewards))
+        losses = self._method.loss(logps, logps.detach(), advantages.flatten())
+        assert scores.entropy is not None
+        numbers = {
+            "reward": rewards,
+            "reward_std": rewards.std(1),
+            "frac_reward_zero_std": (rewards.std(1) < 1e-6).float(),
+            "kl": (kl.sum() / tokens.sum()).expand_as(kl),  # a token, as the field's trainers log it
+            "entropy": scores.entropy,
+            "completions/mean_length": tokens.float(),
+            "completions/clipped_ratio": (~ended).float(),
+        }
+        return Losses(losses, numbers)
+
+
+def groups(tokenizer: PreTrainedTokenizerBase, pairs: Sequence[dict[str, Any]]) -> list[Group]:
+    """One group a prompt of fold A, without completions; its meta is what the judge needs to know of the document."""
     gold = {pair["prompt"]: pair["gold"] for pair in pairs}
-    return Dataset.from_dict({"prompt": list(gold), "gold": list(gold.values())})
+    return [Group(tuple(encode_prompt(tokenizer, prompt)), (), known) for prompt, known in gold.items()]
 
 
 def trainer(
@@ -49,45 +149,56 @@ def trainer(
     *,
     text: Text,
     compute: Compute,
-) -> RLOOTrainer:
+    journal: Journal,
+) -> GroupTrainer:
     """The trainer of one branch, strictly on-policy: one optimizer step a rollout, T = 1, no top-p, dropout off."""
     pairs = pq.read_table(TRAIN).to_pylist()
-    reward = with_eos_penalty(
-        _reward(entry, tokenizer, pairs, compute), tokenizer.eos_token_id, entry.eos_penalty
+    data = groups(tokenizer, pairs)
+    common = {**common, "per_device_train_batch_size": prompts_a_batch(entry, len(data))}
+    reference = None
+    if entry.optimisation.lora is None:
+        reference = Scorer(load_policy(SFT, compute), said=journal.say)
+    objective = Rollouts(
+        method,
+        entry,
+        _reward(entry, tokenizer, pairs, compute, journal),
+        reference,
+        eos=tokenizer.eos_token_id,
+        max_new_tokens=text.max_completion_tokens,
+        tokens_at_once=compute.tokens_at_once,
+        seed=common["data_seed"],
     )
-    rows = entry.optimisation.batch_size * entry.optimisation.gradient_accumulation
+    return GroupTrainer(
+        policy,
+        objective,
+        data,
+        common,
+        entry.optimisation,
+        compute,
+        tokenizer,
+        dropout=False,
+        reference=reference and reference.model,
+        said=journal.say,
+    )
+
+
+def prompts_a_batch(entry: Any, prompts: int) -> int:
+    """batch_size counts completions, and a micro-batch holds whole groups."""
+    rows = entry.optimisation.batch_size
     if rows % entry.completions:
         raise Refusal(
             "params.yaml: branches.online",
-            f"batch_size x gradient_accumulation = {rows} is no multiple of completions = {entry.completions}",
-            "change one of the three",
+            f"batch_size = {rows} is no multiple of completions = {entry.completions}",
+            "change one of the two",
         )
-    prompts = dataset(pairs)
-    if rows // entry.completions > len(prompts):  # TRL would make no rollout at all, and say nothing
+    taken = rows * entry.optimisation.gradient_accumulation // entry.completions
+    if taken > prompts:
         raise Refusal(
             TRAIN,
-            f"holds {len(prompts)} prompts, and a rollout takes {rows // entry.completions}",
+            f"holds {prompts} prompts, and a rollout takes {taken}",
             "lower batch_size x gradient_accumulation under branches.online, or give more pairs",
         )
-    arguments = RLOOConfig(
-        **common,
-        **method.trl_arguments(entry),
-        max_completion_length=text.max_completion_tokens,
-        steps_per_generation=entry.optimisation.gradient_accumulation,
-        num_iterations=1,
-        temperature=1.0,
-        top_p=1.0,
-        top_k=0,
-        disable_dropout=True,
-    )
-    return OnlineTrainer(
-        model=policy,
-        reward_funcs=reward,
-        args=arguments,
-        train_dataset=prompts,
-        processing_class=tokenizer,
-        peft_config=adapter(entry.optimisation.lora, "CAUSAL_LM", policy),
-    )
+    return rows // entry.completions
 
 
 def told(curve: list[dict[str, float]]) -> dict[str, float | bool]:
@@ -101,69 +212,41 @@ def told(curve: list[dict[str, float]]) -> dict[str, float | bool]:
 
 
 def _reward(
-    entry: Any, tokenizer: PreTrainedTokenizerBase, pairs: list[dict[str, Any]], compute: Compute
+    entry: Any,
+    tokenizer: PreTrainedTokenizerBase,
+    pairs: Sequence[dict[str, Any]],
+    compute: Compute,
+    journal: Journal,
 ) -> Reward:
     if entry.reward == "judge":
-        kind = pairs[0]["judge"]
-        if kind is None or any(pair["gold"] is None for pair in pairs):
-            raise Refusal(
-                "branches.online: reward: judge",
-                "these pairs carry nothing that a judge could score",
-                "set reward: model",
-            )
-        return judge_reward(tokenizer, judge_of(kind))
+        return judge_reward(tokenizer, judge(pairs))
+    scorer = Scorer(load_reward(REWARD, compute), said=journal.say)
     scale = json.loads((REWARD / MANIFEST).read_text(encoding="utf-8"))
-    model = load_reward(REWARD, compute)
-    return model_reward(
-        model,
-        tokenizer,
-        mean=scale["mean"],
-        deviation=scale["deviation"],
-        batch_size=entry.optimisation.batch_size,
-    )
+    return lambda some: (scorer.rewards(some) - scale["mean"]) / scale["deviation"]
 
 
-def model_reward(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    *,
-    mean: float,
-    deviation: float,
-    batch_size: int,
-) -> Reward:
-    """The reward model's score, less its mean and by its deviation, so that beta means the same for every model."""
-
-    def reward_model(prompts: list[str], completion_ids: list[list[int]], **_: Any) -> list[float]:
-        rows = [
-            (encode_prompt(tokenizer, prompt), ids)
-            for prompt, ids in zip(prompts, completion_ids, strict=True)
-        ]
-        return [(score - mean) / deviation for score in rewards(model, rows, batch_size)]
-
-    return reward_model
+def judge(pairs: Sequence[dict[str, Any]]) -> Callable[[str, Any], Any]:
+    """The judge that made these pairs."""
+    kind = pairs[0]["judge"]
+    if kind is None or any(pair["gold"] is None for pair in pairs):
+        raise Refusal(
+            "branches.online: reward: judge",
+            "these pairs carry nothing that a judge could score",
+            "set reward: model",
+        )
+    return judge_of(kind)
 
 
-def judge_reward(tokenizer: PreTrainedTokenizerBase, judge: Callable[[str, str], Any]) -> Reward:
-    """The judge's total in [0, 1] of each completion's text."""
+def judge_reward(tokenizer: PreTrainedTokenizerBase, judge: Callable[[str, Any], Any]) -> Reward:
+    """The judge's total in [0, 1] of each completion's text; a group's meta is what the judge knows."""
 
-    def reward_judge(completion_ids: list[list[int]], gold: list[str], **_: Any) -> list[float]:
-        return [
-            judge(decode(tokenizer, ids), known)["total"]
-            for ids, known in zip(completion_ids, gold, strict=True)
-        ]
+    def reward(some: Sequence[Group]) -> torch.Tensor:
+        return torch.tensor(
+            [
+                judge(decode(tokenizer, list(ids)), group.meta)["total"]
+                for group in some
+                for ids in group.completions
+            ]
+        )
 
-    return reward_judge
-
-
-def with_eos_penalty(reward: Reward, eos_token_id: int, penalty: float) -> Reward:
-    """The reward less `penalty` for every completion that was cut off before EOS (TRL has no such argument)."""
-
-    def penalised(completion_ids: list[list[int]], **columns: Any) -> list[float]:
-        scores = reward(completion_ids=completion_ids, **columns)
-        return [
-            score - penalty * (not ids or ids[-1] != eos_token_id)
-            for score, ids in zip(scores, completion_ids, strict=True)
-        ]
-
-    penalised.__name__ = reward.__name__  # TRL names the logged metric after the function
-    return penalised
+    return reward

@@ -1,39 +1,108 @@
-"""The pairs family: TRL's DPOTrainer on ids that are made once, with models/sft as start and as reference."""
+"""The pairs family: chosen and rejected of fold A, against the reference's cached log-probabilities."""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Sequence
+from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow.parquet as pq
-from datasets import Dataset
+import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
-from trl import DPOConfig, DPOTrainer
 
-from tasks.engine.models import SFT, load_policy
+from tasks.engine.fitting import Given, GroupTrainer, Losses
+from tasks.engine.groups import Group
+from tasks.engine.models import SFT, load_policy, verified_manifest
+from tasks.engine.references import References, Unusable
+from tasks.engine.scoring import Scorer
 from tasks.engine.text import encode_completion, encode_prompt
-from tasks.engine.training import IN_ORDER, adapter, in_order
+from tasks.engine.training import Journal
 from tasks.settings import Branch, Compute, Text
 
 TRAIN = "data/pairs/a.parquet"
+REFERENCES = Path("data/references/a.safetensors")
 
 
-class PairsTrainer(DPOTrainer):
-    """DPOTrainer that takes prompt_ids, chosen_ids and rejected_ids as they are: nothing re-tokenized, none dropped."""
+class Known(NamedTuple):
+    """The reference's log-probabilities of chosen and rejected, in nats a sequence."""
 
-    def _prepare_dataset(self, dataset, processing_class, args, dataset_name):
-        return dataset
+    chosen: float
+    rejected: float
 
 
-def dataset(tokenizer: PreTrainedTokenizerBase, pairs: list[dict[str, str]]) -> Dataset:
-    """One row a pair: prompt_ids, chosen_ids, rejected_ids; both completions end with EOS."""
-    return Dataset.from_dict(
-        {
-            "prompt_ids": [encode_prompt(tokenizer, pair["prompt"]) for pair in pairs],
-            "chosen_ids": [encode_completion(tokenizer, pair["chosen"]) for pair in pairs],
-            "rejected_ids": [encode_completion(tokenizer, pair["rejected"]) for pair in pairs],
+def groups(tokenizer: PreTrainedTokenizerBase, pairs: Sequence[dict[str, str]]) -> list[Group]:
+    """One group a pair: its chosen and its rejected completion, in this order; both end with EOS."""
+    return [
+        Group(
+            tuple(encode_prompt(tokenizer, pair["prompt"])),
+            tuple(tuple(encode_completion(tokenizer, pair[side])) for side in ("chosen", "rejected")),
+        )
+        for pair in pairs
+    ]
+
+
+class Preferences(Given):
+    """A method's loss of every pair; it is given what its signature asks for, each a tensor of shape (pairs,).
+
+    chosen_logps, rejected_logps (with gradient) and their *_reference_logps in nats a sequence; *_tokens.
+    """
+
+    def __init__(self, method: ModuleType, entry: Branch):
+        self._method, self._entry = method, entry
+        self._asked = inspect.signature(method.loss).parameters
+
+    @property
+    def needs_reference(self) -> bool:
+        return any("reference" in name for name in self._asked)
+
+    def items(self, group: Group) -> int:
+        return 1
+
+    def losses(self, scorer: Scorer, pack: Sequence[Group]) -> Losses:
+        scores = scorer.score(pack)
+        chosen, rejected = scores.sums().unflatten(0, (-1, 2)).unbind(1)
+        chosen_tokens, rejected_tokens = scores.tokens().unflatten(0, (-1, 2)).unbind(1)
+        known = {
+            "chosen_logps": chosen,
+            "rejected_logps": rejected,
+            "chosen_tokens": chosen_tokens,
+            "rejected_tokens": rejected_tokens,
         }
-    )
+        numbers = {"logps/chosen": chosen.detach(), "logps/rejected": rejected.detach()}
+        if self.needs_reference:
+            reference = torch.tensor([group.meta for group in pack], device=chosen.device)
+            known["chosen_reference_logps"], known["rejected_reference_logps"] = reference.unbind(1)
+            ratios = torch.stack([chosen, rejected]).detach() - reference.T
+            numbers |= _rewards(getattr(self._entry, "beta", 1.0) * ratios)
+        given = {name: known[name] for name in self._asked if name != "config"}
+        return Losses(self._method.loss(self._entry, **given), numbers)
+
+
+def with_reference(data: Sequence[Group], compute: Compute, journal: Journal) -> list[Group]:
+    """The same groups with what the reference makes of them: from the cache, or anew where it cannot be used."""
+    weights = verified_manifest(SFT).get("weights_sha256")
+    try:
+        logps = References.load(REFERENCES, weights, compute).sums(data)
+    except Unusable as cause:
+        journal.say(
+            f"warning: the reference cache is not used: {cause}; computing it for this training alone"
+        )
+        scorer = Scorer(load_policy(SFT, compute), said=journal.say)
+        logps = References.compute(scorer, data, str(weights), compute).sums(data)
+    return [group._replace(meta=Known(*logps[2 * n : 2 * n + 2])) for n, group in enumerate(data)]
+
+
+def _rewards(rewards: torch.Tensor) -> dict[str, torch.Tensor]:
+    """beta times the log-ratios of (chosen, rejected), by the names that the field's trainers log; a tie is no win."""
+    chosen, rejected = rewards
+    return {
+        "rewards/chosen": chosen,
+        "rewards/rejected": rejected,
+        "rewards/margins": chosen - rejected,
+        "rewards/accuracies": (chosen > rejected).float(),
+    }
 
 
 def trainer(
@@ -45,24 +114,23 @@ def trainer(
     *,
     text: Text,
     compute: Compute,
-) -> DPOTrainer:
+    journal: Journal,
+) -> GroupTrainer:
     """The trainer of one branch, on fold A's pairs."""
-    data = dataset(tokenizer, pq.read_table(TRAIN).to_pylist())
-    lengths = [
-        len(prompt) + max(len(chosen), len(rejected))
-        for prompt, chosen, rejected in zip(*(data[name] for name in data.column_names), strict=True)
-    ]
-    lora = adapter(entry.optimisation.lora, "CAUSAL_LM", policy)
-    return PairsTrainer(
-        model=policy,
-        # with an adapter the reference is the policy with its adapter off: the same SFT weights
-        ref_model=load_policy(SFT, compute, trained=True) if lora is None else None,
-        args=DPOConfig(
-            **common, **IN_ORDER, **method.trl_arguments(entry), max_length=None, disable_dropout=True
-        ),
-        train_dataset=in_order(data, lengths, entry.optimisation, common["data_seed"]),
-        processing_class=tokenizer,
-        peft_config=lora,
+    data = groups(tokenizer, pq.read_table(TRAIN).to_pylist())
+    objective = Preferences(method, entry)
+    if objective.needs_reference:
+        data = with_reference(data, compute, journal)
+    return GroupTrainer(
+        policy,
+        objective,
+        data,
+        common,
+        entry.optimisation,
+        compute,
+        tokenizer,
+        dropout=False,
+        said=journal.say,
     )
 
 
@@ -70,8 +138,10 @@ def told(curve: list[dict[str, float]]) -> dict[str, float | bool]:
     """What the curve says of this family's known failure: the likelihood of the chosen summaries falling."""
     start, end = curve[0], curve[-1]
     moved = end["logps/chosen"] - start["logps/chosen"]
-    return {
-        "chosen_logp_change_nats": round(moved, 6),
-        "likelihood_displacement": moved < 0 and end["rewards/chosen"] < 0,
-        "train_margin": round(end["rewards/margins"], 6),
-    }
+    rewards = {}
+    if "rewards/chosen" in end:
+        rewards = {
+            "likelihood_displacement": moved < 0 and end["rewards/chosen"] < 0,
+            "train_margin": round(end["rewards/margins"], 6),
+        }
+    return {"chosen_logp_change_nats": round(moved, 6), **rewards}

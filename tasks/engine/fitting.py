@@ -1,0 +1,159 @@
+"""Training on prompt groups: transformers.Trainer walks, checkpoints and resumes; an objective says what is minimised.
+
+A step's loss is the mean over all items of the optimizer's batch, however that is cut: into gradient accumulation, and
+each of those into packs of at most compute.tokens_at_once tokens, which bound the memory.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from peft import get_peft_model
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer, TrainingArguments
+
+from tasks.engine import groups
+from tasks.engine.groups import Group
+from tasks.engine.scoring import Scorer
+from tasks.engine.training import adapter, in_order
+from tasks.settings import Compute, Optimisation
+
+
+class Losses(NamedTuple):
+    """One loss an item, and numbers for the log: each a tensor, whose mean is logged."""
+
+    items: torch.Tensor  # (n,)
+    numbers: dict[str, torch.Tensor]
+
+
+class Objective(Protocol):
+    """What is minimised over groups."""
+
+    def items(self, group: Group) -> int:
+        """How many losses the group will give."""
+        ...
+
+    def prepare(self, scorer: Scorer, batch: Sequence[Group], place: int) -> list[Group]:
+        """The groups that are trained on, made of the dataset's; `place` is the first one's in the training."""
+        ...
+
+    def losses(self, scorer: Scorer, pack: Sequence[Group]) -> Losses:
+        """With gradient."""
+        ...
+
+
+class Given:
+    """Objectives whose groups are trained on as the dataset has them."""
+
+    def prepare(self, scorer: Scorer, batch: Sequence[Group], place: int) -> list[Group]:
+        return list(batch)
+
+
+class _Batch(NamedTuple):
+    """Groups on their way through the data loader, which takes dictionaries apart but not this."""
+
+    groups: Callable[[], list[Group]]
+    place: int
+
+
+class GroupTrainer(Trainer):
+    """transformers.Trainer on prompt groups."""
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        objective: Objective,
+        data: Sequence[Group],
+        common: dict[str, Any],
+        optimisation: Optimisation,
+        compute: Compute,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        dropout: bool,
+        reference: PreTrainedModel | None = None,
+        task: str = "CAUSAL_LM",
+        said: Callable[[str], None] = print,
+    ):
+        lora = adapter(optimisation.lora, task, model)
+        trained: Any = model if lora is None else get_peft_model(model, lora)
+        if lora is not None and optimisation.gradient_checkpointing:
+            trained.enable_input_require_grads()
+        if not dropout:
+            without_dropout(trained)
+        self.ref_model = reference  # that the objective compares with, for whoever asks whose bytes it has
+        self.objective, self._tokens_at_once = objective, compute.tokens_at_once
+        self.scorer = Scorer(trained, dtype=getattr(torch, compute.dtype), said=said)
+        self._numbers: dict[str, list[tuple[float, int]]] = defaultdict(list)
+        size = common["per_device_train_batch_size"] * common["gradient_accumulation_steps"]
+        order = in_order([group.tokens for group in data], size, optimisation, common["data_seed"])
+        super().__init__(
+            model=trained,
+            args=TrainingArguments(
+                **common, train_sampling_strategy="sequential", remove_unused_columns=False, label_names=[]
+            ),
+            train_dataset=_Ordered([data[place] for place in order]),
+            data_collator=_collate,
+            processing_class=tokenizer,
+        )
+
+    def training_step(
+        self, model: Any, inputs: dict[str, Any], num_items_in_batch: torch.Tensor | int | None = None
+    ) -> torch.Tensor:
+        """This batch's share of the mean loss, after its backward pass."""
+        model.train()
+        assert num_items_in_batch is not None
+        batch = inputs["batch"]
+        prepared = self.objective.prepare(self.scorer, batch.groups(), batch.place)
+        total = torch.zeros((), device=self.args.device)
+        for pack in groups.packed(prepared, self._tokens_at_once):
+            losses = self.objective.losses(self.scorer, [prepared[number] for number in pack])
+            loss = losses.items.sum() / num_items_in_batch
+            self.accelerator.backward(loss * self.accelerator.gradient_accumulation_steps)
+            total += loss.detach()
+            for name, values in losses.numbers.items():
+                self._numbers[name].append((float(values.sum()), values.numel()))
+        self.state.num_input_tokens_seen += sum(group.tokens for group in prepared)
+        return total
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """The trainer's numbers, and the means of ours since the last time."""
+        for name, parts in self._numbers.items():
+            logs[name] = sum(total for total, _ in parts) / max(1, sum(count for _, count in parts))
+        self._numbers.clear()
+        logs["num_tokens"] = self.state.num_input_tokens_seen
+        super().log(logs, start_time)
+
+    def _get_num_items_in_batch(self, batch_samples: list, device: torch.device) -> torch.Tensor | int | None:
+        batches = [sample["batch"].groups() for sample in batch_samples]
+        return sum(self.objective.items(group) for batch in batches for group in batch) or 1
+
+
+class _Ordered(torch.utils.data.Dataset):
+    """Groups with their place in the training."""
+
+    def __init__(self, data: list[Group]):
+        self._data = data
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __getitem__(self, place: int) -> tuple[int, Group]:
+        return place, self._data[place]
+
+
+def _collate(rows: list[tuple[int, Group]]) -> dict[str, _Batch]:
+    some = [group for _, group in rows]
+    return {"batch": _Batch(lambda: some, rows[0][0])}
+
+
+def without_dropout(model: PreTrainedModel) -> None:
+    """Nothing; its dropout is off for good, else a policy that has not moved would differ from its reference."""
+    for part in model.modules():
+        if isinstance(part, torch.nn.Dropout):
+            part.p = 0.0
+    config = model.config.get_text_config()
+    for name in ("attention_dropout", "hidden_dropout", "resid_pdrop", "embd_pdrop", "attn_pdrop"):
+        if getattr(config, name, None):
+            setattr(config, name, 0.0)

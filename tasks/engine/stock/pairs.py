@@ -1,0 +1,63 @@
+"""engine: trl for the pairs family: TRL's DPOTrainer on ids that are made once, models/sft as start and reference."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import pyarrow.parquet as pq
+from datasets import Dataset
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from trl import DPOConfig, DPOTrainer
+
+from tasks.engine.families.pairs import TRAIN, groups
+from tasks.engine.groups import Group
+from tasks.engine.models import SFT, load_policy
+from tasks.engine.training import IN_ORDER, Journal, adapter, in_order, rows_a_step
+from tasks.settings import Branch, Compute, Text
+
+
+class PairsTrainer(DPOTrainer):
+    """DPOTrainer that takes prompt_ids, chosen_ids and rejected_ids as they are: nothing re-tokenized, none dropped."""
+
+    def _prepare_dataset(self, dataset, processing_class, args, dataset_name):
+        return dataset
+
+
+def dataset(pairs: list[Group]) -> Dataset:
+    """One row a pair: prompt_ids, chosen_ids, rejected_ids."""
+    rows = [(list(pair.prompt), *map(list, pair.completions)) for pair in pairs]
+    names = ("prompt_ids", "chosen_ids", "rejected_ids")
+    return Dataset.from_dict(
+        {name: list(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
+    )
+
+
+def trainer(
+    method: ModuleType,
+    entry: Branch,
+    policy: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    common: dict[str, Any],
+    *,
+    text: Text,
+    compute: Compute,
+    journal: Journal,
+) -> DPOTrainer:
+    """The trainer of one branch, on fold A's pairs."""
+    pairs = groups(tokenizer, pq.read_table(TRAIN).to_pylist())
+    lengths = [len(pair.prompt) + max(map(len, pair.completions)) for pair in pairs]
+    size = rows_a_step(entry.optimisation)
+    order = in_order(lengths, size, entry.optimisation, common["data_seed"])
+    lora = adapter(entry.optimisation.lora, "CAUSAL_LM", policy)
+    return PairsTrainer(
+        model=policy,
+        # with an adapter the reference is the policy with its adapter off: the same SFT weights
+        ref_model=load_policy(SFT, compute, trained=True) if lora is None else None,
+        args=DPOConfig(
+            **common, **IN_ORDER, **method.trl_arguments(entry), max_length=None, disable_dropout=True
+        ),
+        train_dataset=dataset(pairs).select(order),
+        processing_class=tokenizer,
+        peft_config=lora,
+    )
