@@ -2,7 +2,7 @@
 PYTHON ?= python3
 PIP = .venv/bin/python -m pip install --constraint constraints.txt
 
-.PHONY: run ui deploy test check base
+.PHONY: run ui deploy test check bench base
 
 run: .venv/installed
 	@.venv/bin/python -m flows.pipeline
@@ -23,6 +23,10 @@ check: .venv/installed-dev
 	.venv/bin/ruff format --check .
 	.venv/bin/pyright
 	.venv/bin/python -m pytest
+
+# the core against TRL, in pairs; about half an hour
+bench: .venv/installed-dev
+	.venv/bin/python -m bench
 
 # the model in assets/base, anew (assets/base.yaml says from what)
 base: .venv/installed

@@ -153,6 +153,8 @@ def without_dropout(model: PreTrainedModel) -> None:
     for part in model.modules():
         if isinstance(part, torch.nn.Dropout):
             part.p = 0.0
+        if isinstance(getattr(part, "attention_dropout", None), float):
+            part.attention_dropout = 0.0  # type: ignore[assignment]
     config = model.config.get_text_config()
     for name in ("attention_dropout", "hidden_dropout", "resid_pdrop", "embd_pdrop", "attn_pdrop"):
         if getattr(config, name, None):

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from tasks.engine.attention import Layout, Segment
+from tasks.engine.layout import Layout, Segment
 
 Ids = tuple[int, ...]
 
@@ -30,6 +30,11 @@ class Group(NamedTuple):
     def tokens(self) -> int:
         """Tokens in a shared plan."""
         return len(self.prompt) + sum(map(len, self.completions))
+
+    @property
+    def longest(self) -> int:
+        """Tokens of its longest row."""
+        return len(self.prompt) + max(map(len, self.completions), default=0)
 
 
 @dataclass

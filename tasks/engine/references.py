@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from tasks.engine import groups
@@ -56,12 +56,15 @@ class References:
         if not path.exists():
             raise Unusable(f"{path} does not exist")
         wanted = _made(weights_sha256, numerics_of(compute))
-        with safe_open(path, framework="pt") as file:
-            found = json.loads((file.metadata() or {}).get("made", "{}"))
-            for name, value in wanted.items():
-                if found.get(name) != value:
-                    raise Unusable(f"{path}: its {name} is {found.get(name)}, and {value} is needed")
-            keys, values, lengths = (file.get_tensor(name) for name in ("keys", "logps", "lengths"))
+        try:
+            with safe_open(path, framework="pt") as file:
+                found = json.loads((file.metadata() or {}).get("made", "{}"))
+                for name, value in wanted.items():
+                    if found.get(name) != value:
+                        raise Unusable(f"{path}: its {name} is {found.get(name)}, and {value} is needed")
+                keys, values, lengths = (file.get_tensor(name) for name in ("keys", "logps", "lengths"))
+        except (OSError, ValueError, SafetensorError) as error:
+            raise Unusable(f"{path} cannot be read ({' '.join(str(error).split())[:100]})") from error
         cut = groups.split(values, lengths.tolist())
         return cls(
             weights_sha256,

@@ -13,12 +13,12 @@ from collections.abc import Callable, Sequence
 import torch
 
 from tasks.engine import attention, groups
-from tasks.engine.attention import Rule, capped
+from tasks.engine.back_ends import CannotShare, Rule, capped
 from tasks.engine.generation import Completion, cut, generate
 from tasks.engine.groups import Group, Ids
 from tasks.engine.scoring import Scorer
 
-CHECKED_PROMPTS, CHECKED_STEPS = 2, 8
+CHECKED_STEPS = 8
 LEAVE = 0.75  # of the rows still going: the ended ones are taken out then, as each time copies the rest
 
 
@@ -39,7 +39,7 @@ def sample(
     prompts: token ids, of any lengths; about `batch_size` rows are decoded at once, of prompts of like length.
     """
     if scorer.rows is None:
-        _check(scorer, prompts[:CHECKED_PROMPTS], eos)
+        _check(scorer, prompts, eos)
     if scorer.rows is not None:
         return _by_rows(scorer, prompts, completions, max_new_tokens, batch_size, eos, generator, said)
     uniform = None
@@ -116,18 +116,19 @@ def _check(scorer: Scorer, prompts: Sequence[Ids], eos: int) -> None:
     if scorer.decodes or not prompts:
         return
     scorer.decodes = True
+    prompts = sorted(set(prompts), key=len)
+    prompts = prompts[:1] + prompts[1:][-1:]
     try:
         ids, logps = decode(scorer, prompts, 2, CHECKED_STEPS, eos, None)
-    except (attention.CannotShare, NotImplementedError, RuntimeError) as error:
+    except (CannotShare, NotImplementedError, RuntimeError) as error:
         scorer.refuse_to_share(f"decoding failed: {' '.join(str(error).split())[:200]}")
         return
-    rows = [cut(row, eos).ids for row in ids[::2].tolist()]
-    some = [Group(prompt, (tuple(row),)) for prompt, row in zip(prompts, rows, strict=True)]
-    ours = torch.cat([row[: len(cut)] for row, cut in zip(logps[::2], rows, strict=True)])
-    if len({group.prompt for group in some}) == len(some):
-        difference = scorer.differ(ours, scorer.naive(some))
-        if difference is not None:
-            scorer.refuse_to_share(f"in decoding {difference}")
+    rows = [tuple(cut(row, eos).ids) for row in ids[::2].tolist()]
+    some = [Group(prompt, (row,)) for prompt, row in zip(prompts, rows, strict=True)]
+    ours = torch.cat([told[: len(row)] for told, row in zip(logps[::2], rows, strict=True)])
+    difference = scorer.differ(ours, scorer.naive(some))
+    if difference is not None:
+        scorer.refuse_to_share(f"in decoding {difference}")
 
 
 def _by_rows(

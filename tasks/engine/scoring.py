@@ -18,10 +18,10 @@ from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 
 from tasks.engine import attention, groups
+from tasks.engine.back_ends import CannotShare, capped
 from tasks.engine.groups import Group, Plan
 
 HEAD_ELEMENTS = 2**26  # logits at once: a quarter of a GiB in float32
-CHECKED_GROUPS = 2
 NOISE = {
     torch.float32: 1e-4,
     torch.bfloat16: 0.25,
@@ -68,7 +68,7 @@ class Scorer:
         self._dtype = dtype or next(model.parameters()).dtype
         self.rows = attention.obstacle(model)
         self.back_end = back_end or self._fastest()
-        self._checked = False
+        self._checked: set[bool] = set()
         self.decodes = False  # whether decoding was held against rows, too
         if self.rows is None:
             attention.install(model)
@@ -85,14 +85,14 @@ class Scorer:
 
         embed: function of (embeddings (B, T, E), plan) -> embeddings, for noise on them.
         """
-        self._check(asked, self._logps_of)
+        self.check(asked)
         plan = self.plan(asked)
         logps, spread = self._logps(plan, entropy=entropy, embed=embed)
         return Scores(logps, spread, plan)
 
     def rewards(self, asked: Sequence[Group]) -> torch.Tensor:
         """(asked,): a reward model's score of each completion, read at its last token."""
-        self._check(asked, self._rewards_of)
+        self.check(asked, reward=True)
         plan = self.plan(asked)
         return self._rewards_of(plan)[plan.places]
 
@@ -161,7 +161,7 @@ class Scorer:
         logits = self.bare.get_output_embeddings()(hidden).float()
         config = self.bare.config.get_text_config()
         logits = logits * getattr(config, "logit_scale", 1.0) / getattr(config, "logits_scaling", 1.0)
-        return attention.capped(logits, getattr(config, "final_logit_softcapping", None))
+        return capped(logits, getattr(config, "final_logit_softcapping", None))
 
     def autocast(self) -> AbstractContextManager[Any]:
         """float32 weights are computed with in compute.dtype, as accelerate does."""
@@ -169,15 +169,20 @@ class Scorer:
             return nullcontext()
         return torch.autocast(self.model.device.type, dtype=self._dtype)
 
-    def _check(self, asked: Sequence[Group], numbers: Callable[[Plan], torch.Tensor]) -> None:
-        """Once: the first groups as rows, too; rows from now on if the numbers differ."""
-        if self._checked or self.rows is not None:
+    def check(self, asked: Sequence[Group], *, reward: bool = False) -> None:
+        """Once within a sliding window and once beyond it: some groups as rows, too; rows ever after if they differ."""
+        given = sorted((one for one in asked if one.completions), key=lambda one: one.longest)
+        window = getattr(self.bare.config.get_text_config(), "sliding_window", None)
+        beyond = bool(given) and window is not None and given[-1].longest > window
+        if not given or self.rows is not None or beyond in self._checked:
             return
-        self._checked = True
-        training, some = self.model.training, [one for one in asked if one.completions][:CHECKED_GROUPS]
+        self._checked |= {beyond}
+        training, some = self.model.training, given[:1] + given[1:][-1:]
+        numbers = self._rewards_of if reward else self._logps_of
+        difference: str | None = None
         self.model.eval()
         try:
-            naive = self.naive(some, reward=numbers == self._rewards_of)
+            naive = self.naive(some, reward=reward)
             for back_end in dict.fromkeys((self.back_end, "block")):
                 self.back_end = back_end
                 difference = self._difference(some, naive, numbers)
@@ -190,6 +195,7 @@ class Scorer:
     def refuse_to_share(self, why: str) -> None:
         """Nothing; naive rows from now on, and a line that says why."""
         self.rows = why
+        attention.uninstall(self.model)
         self._said(f"warning: prompts are not shared: {why}; computing naive rows instead")
 
     def differ(self, numbers: torch.Tensor, naive: torch.Tensor) -> str | None:
@@ -203,7 +209,7 @@ class Scorer:
     ) -> str | None:
         try:
             return self.differ(numbers(self.plan(some)), naive)
-        except (attention.CannotShare, NotImplementedError, RuntimeError) as error:
+        except (CannotShare, NotImplementedError, RuntimeError) as error:
             return f"it failed: {' '.join(str(error).split())[:200]}"
 
     @torch.no_grad()
