@@ -150,12 +150,11 @@ def _collate(rows: list[tuple[int, Group]]) -> dict[str, _Batch]:
 
 def without_dropout(model: PreTrainedModel) -> None:
     """Nothing; its dropout is off for good, else a policy that has not moved would differ from its reference."""
-    for part in model.modules():
+    for part in [*model.modules(), model.config.get_text_config()]:
         if isinstance(part, torch.nn.Dropout):
             part.p = 0.0
-        if isinstance(getattr(part, "attention_dropout", None), float):
-            part.attention_dropout = 0.0  # type: ignore[assignment]
-    config = model.config.get_text_config()
-    for name in ("attention_dropout", "hidden_dropout", "resid_pdrop", "embd_pdrop", "attn_pdrop"):
-        if getattr(config, name, None):
-            setattr(config, name, 0.0)
+        for name, value in list(
+            vars(part).items()
+        ):  # many families keep a probability under a name of their own
+            if "drop" in name and isinstance(value, float):
+                setattr(part, name, 0.0)

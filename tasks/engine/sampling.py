@@ -191,8 +191,11 @@ class Cascade:
             layer: tuple(tensor[0][:, places].transpose(0, 1).contiguous() for tensor in both)
             for layer, both in kept.items()
         }
-        rows = (len(lengths) * times, any_key.shape[1], most, any_key.shape[3])
-        self._rows = {layer: tuple(tensor.new_empty(rows) for tensor in both) for layer, both in kept.items()}
+        rows = (len(lengths) * times, any_key.shape[1], most)
+        self._rows = {  # keys and values may differ in width
+            layer: tuple(tensor.new_empty(*rows, tensor.shape[3]) for tensor in both)
+            for layer, both in kept.items()
+        }
         self._arrange(torch.arange(len(lengths), device=self.device).repeat_interleave(times))
 
     def keep(self, going: torch.Tensor) -> None:
@@ -225,7 +228,7 @@ class Cascade:
         own = [tensor[:, :, first : self.step + 1] for tensor in self._rows[layer]]
         rows = query[0].transpose(0, 1).unflatten(1, (heads, -1))  # (R, H_kv, H / H_kv, D)
         table = self._table(rows.flatten(1)).view(len(self._lengths), self._width, heads, -1, width)
-        shape = table.transpose(1, 2).shape
+        shape = (*table.transpose(1, 2).shape[:-1], value.shape[3])
         out, normalizer = _part(
             table.transpose(1, 2).flatten(2, 3), *self._prompts[layer], self._mask(rule.window), rule
         )

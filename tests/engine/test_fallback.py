@@ -3,10 +3,21 @@
 import pytest
 import torch
 from peft import PromptTuningConfig, get_peft_model
-from transformers import AutoModelForCausalLM, Exaone4Config, GptOssConfig, MambaConfig, MiniMaxConfig
+from transformers import (
+    AutoModelForCausalLM,
+    BloomConfig,
+    Exaone4Config,
+    GPT2Config,
+    GptOssConfig,
+    MambaConfig,
+    MiniMaxConfig,
+    OPTConfig,
+    Starcoder2Config,
+)
 
 from tasks.engine import back_ends
 from tasks.engine.back_ends import CannotShare
+from tasks.engine.fitting import without_dropout
 from tasks.engine.layout import Layout
 from tasks.engine.sampling import sample
 from tasks.engine.scoring import Scorer, completion_logps
@@ -181,3 +192,35 @@ def test_what_cannot_share_computes_rows_from_the_start_and_rightly(
     with torch.no_grad():
         naive, found = one_by_one(model, groups), scorer.score(groups).per_token()
     torch.testing.assert_close(found, naive, rtol=0, atol=CLOSE)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        GPT2Config(
+            vocab_size=97, n_embd=32, n_layer=2, n_head=4, attn_pdrop=0.3, resid_pdrop=0.3, embd_pdrop=0.3
+        ),
+        Starcoder2Config(**SIZE, attention_dropout=0.3, residual_dropout=0.3, embedding_dropout=0.3),
+        OPTConfig(
+            vocab_size=97,
+            hidden_size=32,
+            ffn_dim=48,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            word_embed_proj_dim=32,
+            dropout=0.3,
+            attention_dropout=0.3,
+        ),
+        BloomConfig(
+            vocab_size=97, hidden_size=32, n_layer=2, n_head=4, hidden_dropout=0.3, attention_dropout=0.3
+        ),
+    ],
+    ids=lambda config: config.model_type,
+)
+def test_a_familys_dropout_is_off_wherever_it_keeps_its_number(config):
+    """Some write torch's functional dropout with a float of the layer's own."""
+    model, ids = of(config), torch.arange(2, 22)[None]
+    without_dropout(model)
+    model.train()
+    with torch.no_grad():
+        assert torch.equal(model(ids).logits, model(ids).logits)

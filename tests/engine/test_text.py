@@ -4,9 +4,9 @@ import pyarrow.parquet as pq
 import pytest
 from tokenizers.processors import TemplateProcessing
 
-from tasks import reward, sft
+from tasks import sft
 from tasks.engine import models
-from tasks.engine.families import pairs
+from tasks.engine.families import online, pairs
 from tasks.engine.text import decode, encode_completion, encode_prompt, render, render_chat
 from tasks.refusal import Refusal
 from tasks.settings import Text
@@ -105,13 +105,10 @@ def test_a_document_has_the_same_prompt_ids_in_every_stage(here, plain, scratch)
     rows = pq.read_table("data/pairs/a.parquet").to_pylist()
     sampled = [encode_prompt(plain, render(plain, documents[row["id"]]["document"], text)) for row in rows]
 
-    by_id = dict(zip(documents, sft.dataset(sft.encoded(plain, "train", text))["input_ids"], strict=True))
-    both = {side: reward.dataset(plain, rows)[f"{side}_ids"] for side in ("chosen", "rejected")}
-    online = here.trainer(here.entry("rloo"), scratch)
-    rolled, _, _ = online._tokenize_prompts(online.train_dataset["prompt"])
+    by_id = dict(zip(documents, sft.encoded(plain, "train", text), strict=True))
+    stock = here.trainer(here.entry("rloo", engine="trl"), scratch)
+    rolled, _, _ = stock._tokenize_prompts(stock.train_dataset["prompt"])
 
-    assert pairs.dataset(plain, rows)["prompt_ids"] == sampled
-    assert [by_id[row["id"]][: len(ids)] for row, ids in zip(rows, sampled, strict=True)] == sampled
-    for ids in both.values():
-        assert [whole[: len(prompt)] for whole, prompt in zip(ids, sampled, strict=True)] == sampled
-    assert rolled == sampled
+    assert [list(by_id[row["id"]].prompt) for row in rows] == sampled
+    assert [list(group.prompt) for group in pairs.groups(plain, rows)] == sampled
+    assert [list(group.prompt) for group in online.groups(plain, rows)] == sampled == rolled
