@@ -24,7 +24,7 @@ check: .venv/installed-dev
 	.venv/bin/pyright
 	.venv/bin/python -m pytest
 
-# the core against TRL, in pairs; about half an hour
+# the core against TRL, in pairs; takes hours (python -m bench dpo, say, less)
 bench: .venv/installed-dev
 	.venv/bin/python -m bench
 

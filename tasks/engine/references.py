@@ -101,7 +101,7 @@ class References:
 
     def sums(self, asked: Sequence[Group]) -> list[float]:
         """log pi_ref(y | x) of each completion, in nats a sequence."""
-        return [float(logps.sum()) for logps in self.per_token(asked)]
+        return [float(logps.double().sum()) for logps in self.per_token(asked)]
 
     def __len__(self) -> int:
         return len(self._logps)

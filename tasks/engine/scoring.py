@@ -42,9 +42,10 @@ class Scores(NamedTuple):
         return [cut[place] for place in self.plan.places.tolist()]
 
     def sums(self) -> torch.Tensor:
-        """(asked,): log pi(y | x), nats a sequence."""
-        empty = self.logps.new_zeros(len(self.plan.lengths))
-        return empty.index_add(0, self.plan.owners, self.logps)[self.plan.places]
+        """(asked,): log pi(y | x), nats a sequence; added up in float64, as a KL is the difference of two of them."""
+        empty = self.logps.new_zeros(len(self.plan.lengths), dtype=torch.float64)
+        sums = empty.index_add(0, self.plan.owners, self.logps.double())
+        return sums.float()[self.plan.places]
 
     def tokens(self) -> torch.Tensor:
         """(asked,): tokens of each completion."""
