@@ -16,7 +16,7 @@ from bench.pairing import Result, Side, measure
 from bench.peers import LONGEST, their_rloo
 from bench.rloo import lengths, tokens
 from tasks.engine.groups import Group, Ids
-from tasks.engine.sampling import sample
+from tasks.engine.sampling import sample, seeded
 from tasks.engine.scoring import Scorer
 
 PROMPTS, PROMPT, COMPLETIONS, FLOOR = 2, 1024, 8, 5
@@ -61,7 +61,7 @@ def _ours(scorer: Scorer, prompts: Sequence[Ids], *, greedy: bool = False) -> Si
     state: dict[str, list[Group]] = {}
     draws = count()
 
-    def run(generator: Any) -> None:
+    def run(generators: Any) -> None:
         found = sample(
             scorer,
             prompts,
@@ -69,15 +69,15 @@ def _ours(scorer: Scorer, prompts: Sequence[Ids], *, greedy: bool = False) -> Si
             max_new_tokens=LONGEST,
             batch_size=len(prompts) * COMPLETIONS,
             eos=EOS,
-            generator=generator,
+            generators=generators,
         )
         state["groups"] = [
             Group(prompt, tuple(tuple(one.ids) for one in some))
             for prompt, some in zip(prompts, found, strict=True)
         ]
 
-    def prepare(_: int) -> torch.Generator | None:
-        return None if greedy else torch.Generator().manual_seed(next(draws))
+    def prepare(_: int) -> list[torch.Generator] | None:
+        return None if greedy else seeded(next(draws), range(len(prompts)))
 
     return Side(prepare, run, lambda: state["groups"])
 

@@ -29,7 +29,9 @@ T = TypeVar("T", bound=Trainer)
 
 BETA = 0.05
 LONGEST = 64  # tokens of a sampled completion
-COMPUTE = Compute(threads=1, tokens_at_once=2**20, device="cpu", dtype="float32")  # TRL takes a batch at once
+COMPUTE = Compute(
+    threads=1, trunk_threads=1, tokens_at_once=2**20, device="cpu", dtype="float32"
+)  # TRL takes a batch at once
 
 
 def optimisation(size: int, steps: int = 1) -> Optimisation:

@@ -39,7 +39,7 @@ def main(words: Sequence[str]) -> int:
     name = words[0] if words else ""
     try:
         environment.die_with_parent()
-        environment.settle()
+        environment.settle(name)
         COMMANDS.get(name, _stage)(words)
     except Refusal as refusal:
         return _refused(refusal)
@@ -70,7 +70,7 @@ def _stage(words: Sequence[str]) -> None:
     compute = settings.get("compute")
     with ExitStack() as held:
         if compute:
-            held.enter_context(device.hold(compute["device"], compute["threads"]))
+            held.enter_context(device.hold(compute["device"], device.threads(wanted.stage, compute)))
             before.check()  # it may have waited for hours
         scratch = held.enter_context(_scratch(wanted, settings)) if stage.asks_for("scratch") else None
         journal = Journal(wanted.record, scratch.folder if scratch else None)

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from tasks import methods
 from tasks.engine import models, training
+from tasks.engine.journal import Journal
 from tasks.refusal import Refusal
 from tasks.settings import Branch, Compute, Text
 
@@ -22,7 +23,7 @@ def run(
     entry: Branch,
     text: Text,
     compute: Compute,
-    journal: training.Journal,
+    journal: Journal,
     scratch: Path,
 ) -> dict[str, float | int | str | bool]:
     """Where the training started and ended; the hash of its start, which is its reference too."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from tasks.engine import models, pretraining
-from tasks.engine.training import Journal
+from tasks.engine.journal import Journal
 from tasks.parameters import Base, Compute, Own, ScratchBase
 from tasks.refusal import Refusal
 from tasks.settings import HubModel

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,10 +17,10 @@ from transformers import PreTrainedTokenizerBase
 from tasks.engine import models
 from tasks.engine.generation import Completion
 from tasks.engine.groups import Group, Ids
-from tasks.engine.sampling import sample
+from tasks.engine.journal import Journal
+from tasks.engine.sampling import sample, seeded
 from tasks.engine.scoring import Scorer, completion_logps, rewards
 from tasks.engine.text import decode, encode_completion, encode_prompt, render
-from tasks.engine.training import Journal
 from tasks.measures import divergence, rouge, surface
 from tasks.measures.gold import judge_of, known_of
 from tasks.parameters import Compute, Evaluate, Judge
@@ -30,6 +31,8 @@ OUT = Path("reports/evaluation")
 REWARD = Path(
     "models/reward-b"
 )  # no branch was trained on its pairs, so its score can show over-optimisation
+
+DECODINGS = ("greedy", "sampled")
 
 Numbers = dict[str, list[Any]]
 
@@ -65,10 +68,14 @@ def run(
         for row in documents
     ]
     hashes["prompts_sha256"] = hashlib.sha256(json.dumps(prompts).encode()).hexdigest()
+    answers = {
+        decoding: _answers(decoding, loaded, prompts, evaluate, text, journal) for decoding in DECODINGS
+    }
+    found = _rewards(loaded, prompts, answers, compute)
     table = pa.concat_tables(
         [
-            _decoded(decoding, loaded, documents, prompts, evaluate, judge, text, compute, journal)
-            for decoding in ("greedy", "sampled")
+            _measured(decoding, loaded, documents, prompts, some, found[decoding], judge, compute)
+            for decoding, some in answers.items()
         ]
     )
     out = OUT / model
@@ -87,9 +94,7 @@ def run(
         json.dumps(summary, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8"
     )
     means = {
-        f"{decoding}_{name}": value
-        for decoding in ("greedy", "sampled")
-        for name, value in summary[decoding].items()
+        f"{decoding}_{name}": value for decoding in DECODINGS for name, value in summary[decoding].items()
     }
     return {**means, **hashes, "rows": len(documents), "numerics": loaded.policy.numerics}
 
@@ -106,35 +111,41 @@ def _load(model: str, compute: Compute, journal: Journal) -> Loaded:
     return Loaded(policy, reference, reward, models.load_tokenizer(models.SFT))
 
 
-def _decoded(
+def _answers(
+    decoding: str, loaded: Loaded, prompts: list[Ids], evaluate: Evaluate, text: Text, journal: Journal
+) -> list[list[Completion]]:
+    """Each prompt's completions."""
+    greedy = decoding == "greedy"
+    return sample(
+        loaded.policy,
+        prompts,
+        completions=1 if greedy else evaluate.samples,
+        max_new_tokens=text.max_completion_tokens,
+        batch_size=evaluate.batch_size,
+        eos=loaded.tokenizer.eos_token_id,
+        generators=None if greedy else seeded(evaluate.seed, range(len(prompts))),
+        said=lambda done, of: journal.say(f"{decoding}: {done} of {of} summaries"),
+    )
+
+
+def _measured(
     decoding: str,
     loaded: Loaded,
     documents: list[dict[str, Any]],
     prompts: list[Ids],
-    evaluate: Evaluate,
+    answers: list[list[Completion]],
+    reward: list[float],
     judge: Judge,
-    text: Text,
     compute: Compute,
-    journal: Journal,
 ) -> pa.Table:
     """One row a document and sample, with every measure."""
-    times = 1 if decoding == "greedy" else evaluate.samples
-    answers = sample(
-        loaded.policy,
-        prompts,
-        completions=times,
-        max_new_tokens=text.max_completion_tokens,
-        batch_size=evaluate.batch_size,
-        eos=loaded.tokenizer.eos_token_id,
-        generator=None if decoding == "greedy" else torch.Generator().manual_seed(evaluate.seed),
-        said=lambda done, of: journal.say(f"{decoding}: {done} of {of} summaries"),
-    )
     completions = [completion for some in answers for completion in some]
     predictions = [decode(loaded.tokenizer, completion.ids) for completion in completions]
     groups = [
         Group(prompt, tuple(tuple(completion.ids) for completion in some))
         for prompt, some in zip(prompts, answers, strict=True)
     ]
+    times = len(answers[0])
     known = [document for document in documents for _ in range(times)]
     return pa.table(
         {
@@ -145,7 +156,7 @@ def _decoded(
             "ended": [completion.ended for completion in completions],
             "tokens": [len(completion.ids) for completion in completions],
             **_gold(predictions, known, judge),
-            "reward": _reward(loaded, prompts, answers, compute),
+            "reward": reward,
             **_divergence(loaded, groups, decoding, compute),
             **_surface(predictions, known),
         }
@@ -165,21 +176,26 @@ def _gold(predictions: list[str], documents: list[dict[str, Any]], judge: Judge)
     return {"gold": [verdict["total"] for verdict in verdicts], **parts}
 
 
-def _reward(
-    loaded: Loaded, prompts: list[Ids], answers: list[list[Completion]], compute: Compute
-) -> list[float]:
-    """Fold B's reward of the summary's text, less its mean and by its deviation; a cut-off one stays without EOS."""
+def _rewards(
+    loaded: Loaded, prompts: list[Ids], answers: dict[str, list[list[Completion]]], compute: Compute
+) -> dict[str, list[float]]:
+    """By decoding, of one pass over each prompt: fold B's reward of the text, less its mean and by its deviation."""
     scale = json.loads((REWARD / models.MANIFEST).read_text(encoding="utf-8"))
+    every = [list(chain(*some)) for some in zip(*answers.values(), strict=True)]
     scored = [
         Group(prompt, tuple(_closed(loaded.tokenizer, completion) for completion in some))
-        for prompt, some in zip(prompts, answers, strict=True)
+        for prompt, some in zip(prompts, every, strict=True)
     ]
-    scores = rewards(loaded.reward, scored, compute.tokens_at_once)
-    return [(score - scale["mean"]) / scale["deviation"] for score in scores]
+    scores = iter(rewards(loaded.reward, scored, compute.tokens_at_once))
+    found: dict[str, list[float]] = {decoding: [] for decoding in answers}
+    for place in range(len(prompts)):
+        for decoding, some in answers.items():
+            found[decoding] += [(next(scores) - scale["mean"]) / scale["deviation"] for _ in some[place]]
+    return found
 
 
 def _closed(tokenizer: PreTrainedTokenizerBase, completion: Completion) -> Ids:
-    """The ids of its text, as the reward model was trained on them."""
+    """The ids of its text, as the reward model was trained on them; a cut-off one stays without EOS."""
     ids = completion.ids
     return tuple(encode_completion(tokenizer, decode(tokenizer, ids)) if completion.ended else ids)
 
@@ -215,7 +231,7 @@ def _surface(predictions: list[str], documents: list[dict[str, Any]]) -> Numbers
 def _means(table: pa.Table) -> dict[str, dict[str, float]]:
     """Mean of every measure by decoding, rounded to 6 digits."""
     decodings = np.array(table.column("decoding").to_pylist())
-    found: dict[str, dict[str, float]] = {"greedy": {}, "sampled": {}}
+    found: dict[str, dict[str, float]] = {decoding: {} for decoding in DECODINGS}
     for name in table.column_names:
         if name in ("id", "decoding", "sample", "prediction"):
             continue

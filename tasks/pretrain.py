@@ -11,7 +11,8 @@ from ruamel.yaml import YAML
 
 from tasks.corpus.dialogues import generate, grammar_sha256
 from tasks.engine import models, pretraining
-from tasks.engine.training import Journal, seed
+from tasks.engine.journal import Journal
+from tasks.engine.training import seed
 from tasks.refusal import Refusal
 from tasks.settings import Count, ScratchBase, Section, Seed
 

@@ -6,9 +6,9 @@ import pyarrow.parquet as pq
 
 from tasks.engine import models
 from tasks.engine.families import pairs
+from tasks.engine.journal import Journal
 from tasks.engine.references import References
 from tasks.engine.scoring import Scorer
-from tasks.engine.training import Journal
 from tasks.settings import Compute
 
 

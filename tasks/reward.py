@@ -19,6 +19,7 @@ from tasks.engine import models, training
 from tasks.engine.families.pairs import groups
 from tasks.engine.fitting import Given, GroupTrainer, Losses
 from tasks.engine.groups import Group
+from tasks.engine.journal import Journal
 from tasks.engine.scoring import Scorer, rewards
 from tasks.parameters import Compute, Own, Reward, TrainedReward
 from tasks.refusal import Refusal
@@ -27,7 +28,7 @@ Pair = dict[str, Any]
 
 
 def run(
-    fold: str, reward: Reward, own: Own, compute: Compute, journal: training.Journal, scratch: Path
+    fold: str, reward: Reward, own: Own, compute: Compute, journal: Journal, scratch: Path
 ) -> dict[str, float | int | str]:
     """Accuracy on the fold's held-out prompts beside 'prefer the longer', and the scale of the scores."""
     models.verified_manifest(models.SFT)
@@ -79,7 +80,7 @@ def train(
     tokenizer: PreTrainedTokenizerBase,
     pairs: list[Pair],
     compute: Compute,
-    journal: training.Journal,
+    journal: Journal,
     scratch: Path,
 ) -> PreTrainedModel:
     """The reward model after its steps, adapters merged."""

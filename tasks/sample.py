@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import torch
 
 from tasks.engine import models
+from tasks.engine.journal import Journal
 from tasks.engine.sampling import sample as sample_from
+from tasks.engine.sampling import seeded
 from tasks.engine.scoring import Scorer
 from tasks.engine.text import decode, encode_prompt, render
-from tasks.engine.training import Journal
 from tasks.parameters import Compute, Sample, Text
 
 OUT = "data/samples.parquet"
@@ -32,7 +32,7 @@ def run(sample: Sample, text: Text, compute: Compute, journal: Journal) -> dict[
         max_new_tokens=text.max_completion_tokens,
         batch_size=sample.batch_size,
         eos=tokenizer.eos_token_id,
-        generator=torch.Generator().manual_seed(sample.seed),
+        generators=seeded(sample.seed, range(len(rows))),
         said=lambda done, of: journal.step(done, of),
     )
     completions = [completion for some in answers for completion in some]

@@ -35,7 +35,10 @@ class Section(BaseModel):
 class Compute(Section):
     """The machine's side of the numbers: change one of these and floating-point sums may change."""
 
-    threads: Annotated[int, Field(ge=1, description="CPU threads of each stage process")]
+    threads: Annotated[int, Field(ge=1, description="CPU threads of a stage's process")]
+    trunk_threads: Annotated[
+        int, Field(ge=1, description="those of sft and sample, beside which no other stage can run")
+    ]
     tokens_at_once: Annotated[
         int, Field(ge=1, description="tokens of one forward pass; more are computed in parts")
     ]

@@ -14,6 +14,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from tasks.engine import models, training
 from tasks.engine.fitting import Given, GroupTrainer, Losses
 from tasks.engine.groups import Group, Plan
+from tasks.engine.journal import Journal
 from tasks.engine.scoring import Scorer, completion_logps
 from tasks.engine.text import encode_completion, encode_prompt, render
 from tasks.parameters import Compute, Own, Sft, TrainedSft
@@ -24,7 +25,7 @@ BASE = Path("models/base")
 
 
 def run(
-    sft: Sft, own: Own, text: Text, compute: Compute, journal: training.Journal, scratch: Path
+    sft: Sft, own: Own, text: Text, compute: Compute, journal: Journal, scratch: Path
 ) -> dict[str, float | int | str | None]:
     """Rows, validation loss with the noise off (null without validation rows), and the hash of the weights."""
     source = sft.source
@@ -56,7 +57,7 @@ def train(
     tokenizer: PreTrainedTokenizerBase,
     text: Text,
     compute: Compute,
-    journal: training.Journal,
+    journal: Journal,
     scratch: Path,
 ) -> PreTrainedModel:
     """The fine-tuned model, adapters merged: loss on the summary alone, NEFTune's noise on the embeddings."""

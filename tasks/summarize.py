@@ -38,7 +38,7 @@ def run(model: str, file: str) -> None:
         max_new_tokens=every.text.max_completion_tokens,
         batch_size=1,
         eos=tokenizer.eos_token_id,
-        generator=None,
+        generators=None,
     )[0][0]
     print(decode(tokenizer, completion.ids))
     if not completion.ended:

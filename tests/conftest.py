@@ -36,7 +36,13 @@ def shrunk() -> dict:
     """The repository's params.yaml with other sizes, and nothing else changed."""
     given = YAML(typ="safe").load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     given["seeds"] = [0]
-    given["compute"] = {"threads": 1, "tokens_at_once": 4096, "device": "cpu", "dtype": "float32"}
+    given["compute"] = {
+        "threads": 1,
+        "trunk_threads": 1,
+        "tokens_at_once": 4096,
+        "device": "cpu",
+        "dtype": "float32",
+    }
     given["prepare"]["source"].update(kind="embedded", train=40, validation=10, test=8, unlabelled=0)
     shipped = YAML(typ="safe").load((ROOT / "assets/base.yaml").read_text(encoding="utf-8"))["model"]
     size = {"vocabulary": 1000, "layers": 1, "width": 32, "heads": 2, "steps": 30, "batch_size": 8}

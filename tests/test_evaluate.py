@@ -11,7 +11,7 @@ import torch
 
 from tasks.engine import models
 from tasks.engine.groups import Group
-from tasks.engine.sampling import sample
+from tasks.engine.sampling import sample, seeded
 from tasks.engine.scoring import Scorer, rewards
 from tasks.engine.text import encode_completion, encode_prompt, render
 from tasks.refusal import Refusal
@@ -71,7 +71,7 @@ def test_a_branchs_divergence_is_that_of_one_row_forwards(model, here):
         max_new_tokens=here.parameters.text.max_completion_tokens,
         batch_size=256,
         eos=tokenizer.eos_token_id,
-        generator=torch.Generator().manual_seed(here.parameters.evaluate.seed),
+        generators=seeded(here.parameters.evaluate.seed, range(len(asked))),
     )
     pairs = [(prompt, one) for prompt, some in zip(asked, found, strict=True) for one in some]
     for (prompt, completion), row in list(zip(pairs, rows(model, "sampled"), strict=True))[:6]:

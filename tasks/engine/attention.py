@@ -91,17 +91,17 @@ AttentionMaskInterface.register(NAME, sdpa_mask)
 
 def obstacle(model: PreTrainedModel) -> str | None:
     """Why this model cannot share prompts, in a few words; None when it can."""
-    bare = _bare(model)
+    inner = bare(model)
     for adapter in getattr(model, "peft_config", {}).values():
         if adapter.is_prompt_learning:
             return "prompt-learning adapters put tokens of their own before every row"
-    if not getattr(bare, "_supports_attention_backend", False):
-        return f"the attention of {type(bare).__name__} cannot be replaced"
-    config = bare.config.get_text_config()
+    if not getattr(inner, "_supports_attention_backend", False):
+        return f"the attention of {type(inner).__name__} cannot be replaced"
+    config = inner.config.get_text_config()
     kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
     if kinds - SHAREABLE_LAYERS:
         return f"it has {', '.join(sorted(kinds - SHAREABLE_LAYERS))} layers, whose state runs through the stream"
-    if getattr(bare.config, "is_encoder_decoder", False):
+    if getattr(inner.config, "is_encoder_decoder", False):
         return "it is an encoder-decoder"
     if getattr(config, "attention_dropout", 0.0):
         return "its attention dropout would draw one mask for all completions of a prompt"
@@ -110,25 +110,26 @@ def obstacle(model: PreTrainedModel) -> str | None:
 
 def install(model: PreTrainedModel) -> None:
     """Nothing; the model attends by layouts from now on, where it is given one."""
-    _bare(model).set_attn_implementation(NAME)
+    bare(model).set_attn_implementation(NAME)
 
 
 def uninstall(model: PreTrainedModel) -> None:
     """Nothing; the model attends as transformers would have it."""
-    bare = _bare(model)
-    bare.set_attn_implementation("sdpa" if bare._supports_sdpa else "eager")
+    inner = bare(model)
+    inner.set_attn_implementation("sdpa" if inner._supports_sdpa else "eager")
 
 
-def _bare(model: PreTrainedModel) -> Any:
+def bare(model: PreTrainedModel) -> Any:
+    """The model itself, without the adapter around it."""
     return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
 @contextmanager
 def stock(model: PreTrainedModel) -> Iterator[None]:
     """Inside it, transformers' own attention: what every other trainer computes."""
-    given = _bare(model).config._attn_implementation
+    given = bare(model).config._attn_implementation
     uninstall(model)
     try:
         yield
     finally:
-        _bare(model).set_attn_implementation(given)
+        bare(model).set_attn_implementation(given)

@@ -87,7 +87,7 @@ class GroupTrainer(Trainer):
         self.scorer = Scorer(trained, dtype=getattr(torch, compute.dtype), said=said)
         self._numbers: dict[str, list[tuple[float, int]]] = defaultdict(list)
         size = common["per_device_train_batch_size"] * common["gradient_accumulation_steps"]
-        order = in_order([group.tokens for group in data], size, optimisation, common["data_seed"])
+        order = in_order([group.tokens for group in data], optimisation, common["data_seed"], size)
         super().__init__(
             model=trained,
             args=TrainingArguments(

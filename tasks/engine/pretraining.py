@@ -12,7 +12,7 @@ from tokenizers import Tokenizer, decoders, pre_tokenizers, trainers
 from tokenizers.models import BPE
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-from tasks.engine.training import Journal
+from tasks.engine.journal import Journal
 from tasks.refusal import Refusal
 from tasks.settings import ScratchBase
 

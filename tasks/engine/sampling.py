@@ -2,14 +2,15 @@
 
 A prompt is computed once and its keys and values are kept once. Every row attends to its prompt's and to its own, and
 the two halves are joined by their normalizers (cascade attention: Juravsky et al. 2024, arXiv 2402.05099, equation 2).
-Rows that have ended leave the batch. Each row draws from numbers of its own, made beforehand from the generator, so a
-row's completion does not depend on the batch that it was computed in.
+Rows that have ended leave the batch. Each prompt's rows draw from numbers that are made beforehand by its generator,
+so a completion does not depend on the batch that it was computed in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
+import numpy as np
 import torch
 
 from tasks.engine import attention, groups
@@ -31,27 +32,28 @@ def sample(
     max_new_tokens: int,
     batch_size: int,
     eos: int,
-    generator: torch.Generator | None,
+    generators: Sequence[torch.Generator] | None,
     said: Callable[[int, int], None] = lambda done, of: None,
 ) -> list[list[Completion]]:
-    """`completions` of each prompt, in the prompts' order; a generator of None is greedy.
+    """`completions` of each prompt, in the prompts' order, drawn by its own generator; greedy for None.
 
     prompts: token ids, of any lengths; about `batch_size` rows are decoded at once, of prompts of like length.
     """
     if scorer.rows is None:
         _check(scorer, prompts, eos)
     if scorer.rows is not None:
-        return _by_rows(scorer, prompts, completions, max_new_tokens, batch_size, eos, generator, said)
+        return _by_rows(scorer, prompts, completions, max_new_tokens, batch_size, eos, generators, said)
     uniform = None
-    if generator is not None:
-        uniform = torch.rand(len(prompts), completions, max_new_tokens, generator=generator)
+    if generators is not None:
+        shape = (completions, max_new_tokens)
+        uniform = torch.stack([torch.rand(shape, generator=one) for one in generators])
     order = sorted(range(len(prompts)), key=lambda place: (len(prompts[place]), place))
     at_once = max(1, batch_size // completions)
     found: list[list[Completion]] = [[] for _ in prompts]
     for start in range(0, len(order), at_once):
         batch = order[start : start + at_once]
         drawn = None if uniform is None else uniform[batch].flatten(0, 1)
-        ids, _ = decode(scorer, [prompts[place] for place in batch], completions, max_new_tokens, eos, drawn)
+        ids = decode(scorer, [prompts[place] for place in batch], completions, max_new_tokens, eos, drawn)
         rows = [cut(row, eos) for row in ids.tolist()]
         for number, place in enumerate(batch):
             found[place] = rows[number * completions : (number + 1) * completions]
@@ -59,10 +61,23 @@ def sample(
     return found
 
 
+def seeded(seed: int, places: Iterable[int]) -> list[torch.Generator]:
+    """A generator for each place, whose numbers depend on nothing but the seed and the place."""
+    # mixed into 32 bits, which is all that PyTorch's CPU generator reads of a seed
+    mixed = [np.random.SeedSequence([seed, place]).generate_state(1)[0] for place in places]
+    return [torch.Generator().manual_seed(int(one)) for one in mixed]
+
+
 def decode(
-    scorer: Scorer, prompts: Sequence[Ids], times: int, most: int, eos: int, drawn: torch.Tensor | None
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Ids (rows, most), EOS behind the end, and their log-probabilities, of the same shape.
+    scorer: Scorer,
+    prompts: Sequence[Ids],
+    times: int,
+    most: int,
+    eos: int,
+    drawn: torch.Tensor | None,
+    logps: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Ids (rows, most), EOS behind the end; `logps`, of the same shape, is given their log-probabilities.
 
     `times` rows a prompt, one behind the other; drawn: uniform numbers (rows, most), or None for greedy.
     """
@@ -70,27 +85,33 @@ def decode(
     scorer.model.eval()
     try:
         with scorer.autocast():
-            return _decode(scorer, prompts, times, most, eos, drawn)
+            return _decode(scorer, prompts, times, most, eos, drawn, logps)
     finally:
         scorer.model.train(training)
 
 
 def _decode(
-    scorer: Scorer, prompts: Sequence[Ids], times: int, most: int, eos: int, drawn: torch.Tensor | None
-) -> tuple[torch.Tensor, torch.Tensor]:
+    scorer: Scorer,
+    prompts: Sequence[Ids],
+    times: int,
+    most: int,
+    eos: int,
+    drawn: torch.Tensor | None,
+    logps: torch.Tensor | None,
+) -> torch.Tensor:
     device = scorer.model.device
     cascade, hidden = _prefill(scorer, prompts, times, most)
     rows = torch.arange(len(prompts) * times, device=device)  # those in the batch
     going = torch.ones(len(rows), dtype=torch.bool, device=device)
     lengths = torch.tensor([len(prompt) for prompt in prompts], device=device).repeat_interleave(times)
     ids = torch.full((len(rows), most), eos, device=device)
-    logps = torch.zeros(len(rows), most, device=device)
     drawn = None if drawn is None else drawn.to(device)
     logits = scorer.head(hidden).repeat_interleave(times, 0)
     for step in range(most):
         chosen = _choose(logits, None if drawn is None else drawn[rows, step])
         ids[rows[going], step] = chosen[going]
-        logps[rows[going], step] = logits[going].log_softmax(-1).gather(-1, chosen[going, None])[:, 0]
+        if logps is not None:
+            logps[rows[going], step] = logits[going].log_softmax(-1).gather(-1, chosen[going, None])[:, 0]
         going = going & (chosen != eos)
         left = int(going.sum())
         if not left or step + 1 == most:
@@ -108,7 +129,7 @@ def _decode(
         ).last_hidden_state[0]
         cascade.step += 1
         logits = scorer.head(hidden)
-    return ids, logps
+    return ids
 
 
 def _check(scorer: Scorer, prompts: Sequence[Ids], eos: int) -> None:
@@ -118,8 +139,9 @@ def _check(scorer: Scorer, prompts: Sequence[Ids], eos: int) -> None:
     scorer.decodes = True
     prompts = sorted(set(prompts), key=len)
     prompts = prompts[:1] + prompts[1:][-1:]
+    logps = torch.zeros(2 * len(prompts), CHECKED_STEPS, device=scorer.model.device)
     try:
-        ids, logps = decode(scorer, prompts, 2, CHECKED_STEPS, eos, None)
+        ids = decode(scorer, prompts, 2, CHECKED_STEPS, eos, None, logps)
     except (CannotShare, NotImplementedError, RuntimeError) as error:
         scorer.refuse_to_share(f"decoding failed: {' '.join(str(error).split())[:200]}")
         return
@@ -138,12 +160,12 @@ def _by_rows(
     max_new_tokens: int,
     batch_size: int,
     eos: int,
-    generator: torch.Generator | None,
+    generators: Sequence[torch.Generator] | None,
     said: Callable[[int, int], None],
 ) -> list[list[Completion]]:
     """The same by transformers' generate, a prompt as often as it has completions."""
     rows = [list(prompt) for prompt in prompts for _ in range(completions)]
-    seed = None if generator is None else int(torch.randint(2**31, (1,), generator=generator))
+    seed = None if generators is None else int(torch.randint(2**31, (1,), generator=generators[0]))
     found = generate(
         scorer.model,
         rows,
@@ -271,5 +293,7 @@ def _part(
     scores = capped((query @ key.transpose(2, 3)).float() * rule.scale, rule.softcap)
     if mask is not None:
         scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
-    normalizer = scores.logsumexp(-1, keepdim=True)
-    return (scores - normalizer).exp().to(value.dtype) @ value, normalizer
+    highest = scores.amax(-1, keepdim=True)
+    weights = (scores - highest).exp_()
+    total = weights.sum(-1, keepdim=True)
+    return weights.to(value.dtype) @ value / total, highest + total.log()

@@ -64,7 +64,7 @@ class Scorer:
         said: Callable[[str], None] = print,
     ):
         self.model, self._said = model, said
-        self.bare: Any = model.get_base_model() if hasattr(model, "get_base_model") else model
+        self.bare = attention.bare(model)
         self._selects = "logits_to_keep" in inspect.signature(self.bare.forward).parameters
         self._dtype = dtype or next(model.parameters()).dtype
         self.rows = attention.obstacle(model)

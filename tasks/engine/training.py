@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,20 +12,12 @@ from peft import LoraConfig, PeftModel
 from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainerCallback, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
+from tasks.engine.journal import Journal
 from tasks.refusal import Refusal
 from tasks.settings import Compute, Lora, Optimisation
 
 POOL = 16  # batches that rows of like length are gathered from
 IN_ORDER: dict[str, Any] = {"train_sampling_strategy": "sequential"}
-
-
-class Journal(Protocol):
-    """Where a training writes its curve and tells its progress (tasks/ledger/journal.py)."""
-
-    def step(self, step: int, of: int, **numbers: float) -> None: ...
-    def say(self, text: str) -> None: ...
-    def resume_from(self, step: int) -> None: ...
-    def curve(self) -> list[dict[str, Any]]: ...
 
 
 def arguments(optimisation: Optimisation, compute: Compute, seed: int, scratch: Path) -> dict[str, Any]:
@@ -56,12 +48,14 @@ def arguments(optimisation: Optimisation, compute: Compute, seed: int, scratch: 
     }
 
 
-def in_order(lengths: Sequence[int], size: int, optimisation: Optimisation, seed: int) -> list[int]:
+def in_order(lengths: Sequence[int], optimisation: Optimisation, seed: int, size: int = 0) -> list[int]:
     """The rows in the order in which the training takes them: `steps` batches of `size`; for IN_ORDER.
 
-    Epoch after epoch is shuffled; by `order: length`, rows of like length come together within every POOL batches, in
-    batches of a random order. Written down beforehand, so that a resumed training finds the same batches.
+    size: rows of the optimizer's batch, where that is not batch_size x gradient_accumulation. Epoch after epoch is
+    shuffled; by `order: length`, rows of like length come together within every POOL batches, in batches of a random
+    order. Written down beforehand, so that a resumed training finds the same batches.
     """
+    size = size or optimisation.batch_size * optimisation.gradient_accumulation
     wanted, random = optimisation.steps * size, np.random.default_rng(seed)
     epochs = -(-wanted // len(lengths))
     stream = np.concatenate([random.permutation(len(lengths)) for _ in range(epochs)])[:wanted].tolist()
@@ -73,11 +67,6 @@ def in_order(lengths: Sequence[int], size: int, optimisation: Optimisation, seed
         batches = [pool[at : at + size] for at in range(0, len(pool), size)]
         order += [row for batch in random.permutation(len(batches)) for row in batches[batch]]
     return order
-
-
-def rows_a_step(optimisation: Optimisation) -> int:
-    """Rows of the optimizer's batch."""
-    return optimisation.batch_size * optimisation.gradient_accumulation
 
 
 def adapter(lora: Lora | None, task: str, model: PreTrainedModel) -> LoraConfig | None:

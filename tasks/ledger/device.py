@@ -1,56 +1,71 @@
-"""One stage a GPU, and no more stages at once than there are cores for, however they were started."""
+"""One stage a GPU, and no more threads at once than there are cores, however the stages were started."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from tasks.ledger import lock, state
 from tasks.refusal import Refusal
 
 POLL_SECONDS = 0.5
 DRIVERS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")  # NVIDIA, AMD, WSL
-Slots = dict[str, str | None]  # lock's name -> the GPU, or None for a share of the CPU
+TRUNK = frozenset({"sft", "sample"})  # the graph holds nothing that could run beside them
+Slots = dict[str, str | None]  # lock's name -> the GPU, or None for a core
+
+
+def threads(stage: str, compute: Mapping[str, Any]) -> Any:
+    """CPU threads of this stage's process, by the section compute as it stands in params.yaml."""
+    return compute.get("trunk_threads" if stage in TRUNK else "threads")
 
 
 @contextmanager
 def hold(device: str, threads: int) -> Iterator[str]:
-    """Waits for a free slot of `auto`, `cpu` or `cuda`; yields `cpu` or `cuda`.
+    """Waits for a GPU (`auto`, `cuda`), or for as many cores as threads or all there are; yields `cpu` or `cuda`.
 
     A process that gets a GPU sees no other from then on (CUDA_VISIBLE_DEVICES), so this comes before its
     first CUDA call. A Trainer that saw two would split every batch over both and change the numbers.
     """
-    slots = _slots(device, threads)
+    slots = _slots(device)
+    needed = min(threads, len(slots)) if None in slots.values() else 1
     told = False
-    while (taken := _first_free(slots)) is None:
+    while len(taken := _free(slots, needed)) < needed:
+        _give_back(taken)
         if not told:
             print(f"waits: other stages hold {', '.join(slots)}", flush=True)
             told = True
         time.sleep(POLL_SECONDS)
-    name, handle = taken
     try:
-        if slots[name] is None:
+        gpu = slots[next(iter(taken))]
+        if gpu is None:
             yield "cpu"
         else:
-            os.environ["CUDA_VISIBLE_DEVICES"] = slots[name] or ""
+            os.environ["CUDA_VISIBLE_DEVICES"] = gpu
             yield "cuda"
     finally:
+        _give_back(taken)
+
+
+def _free(slots: Slots, needed: int) -> dict[str, int]:
+    """Up to `needed` slots that are ours now: their names and descriptors."""
+    folder, taken = state.folder("locks"), {}
+    for name in slots:
+        handle = lock.take(folder / name) if len(taken) < needed else None
+        if handle is not None:
+            taken[name] = handle
+    return taken
+
+
+def _give_back(taken: dict[str, int]) -> None:
+    for handle in taken.values():
         os.close(handle)
 
 
-def _first_free(slots: Slots) -> tuple[str, int] | None:
-    folder = state.folder("locks")
-    for name in slots:
-        handle = lock.take(folder / name)
-        if handle is not None:
-            return name, handle
-    return None
-
-
-def _slots(device: str, threads: int) -> Slots:
+def _slots(device: str) -> Slots:
     gpus = _visible_gpus() if device != "cpu" else []
     if gpus:
         return {f"cuda-{gpu}": gpu for gpu in gpus}
@@ -58,7 +73,7 @@ def _slots(device: str, threads: int) -> Slots:
         raise Refusal(
             "params.yaml: compute.device", "cuda is asked for and there is no GPU", "set auto or cpu"
         )
-    return {f"cpu-{slot}": None for slot in range(_cpu_slots(threads))}
+    return {f"cpu-{slot}": None for slot in range(_cpu_slots())}
 
 
 def _visible_gpus() -> list[str]:
@@ -73,10 +88,10 @@ def _visible_gpus() -> list[str]:
     return named[:count] if len(named) >= count else [str(number) for number in range(count)]
 
 
-def _cpu_slots(threads: int) -> int:
+def _cpu_slots() -> int:
     given = os.environ.get("GALLIM_CPU_SLOTS")
     if given is None:
-        return max(1, _cores() // threads)
+        return _cores()
     if not given.isdecimal() or int(given) < 1:
         raise Refusal("GALLIM_CPU_SLOTS", f"{given!r} is no number of slots", "set 1 or more, or unset it")
     return int(given)

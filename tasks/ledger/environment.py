@@ -13,7 +13,10 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from tasks.ledger import device
+
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 QUIET = {
     "TOKENIZERS_PARALLELISM": "false",
     "HF_HUB_DISABLE_TELEMETRY": "1",
@@ -25,8 +28,8 @@ QUIET = {
 }
 
 
-def settle(path: Path = Path("params.yaml")) -> None:
-    """Threads from compute.threads, no telemetry, no network unless a section names the Hub.
+def settle(stage: str, path: Path = Path("params.yaml")) -> None:
+    """The stage's threads from compute, no telemetry, no network unless a section names the Hub.
 
     params.yaml is only glanced at: to validate it is for tasks.parameters, whose imports come after this.
     """
@@ -34,11 +37,22 @@ def settle(path: Path = Path("params.yaml")) -> None:
     os.environ.update(QUIET)
     # TRL asks transformers by an old name, once a step; nothing of ours can change that
     warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
-    threads = _at(given, "compute", "threads")
+    compute = _at(given, "compute")
+    threads = device.threads(stage, compute) if isinstance(compute, dict) else None
     if isinstance(threads, int):
         os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(threads)
+        os.environ["MKL_DYNAMIC"] = "FALSE"  # else fewer on a machine with fewer cores, and other sums
+    _keep_memory()
     if not _names_the_hub(given):
         os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+def _keep_memory() -> None:
+    """glibc would give every tensor of some MiB back to the system at once, and fetch and clear its pages anew."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc has it, others need not
+    if mallopt is not None:
+        mallopt(M_MMAP_THRESHOLD, 2**30)
+        mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def die_with_parent() -> None:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import ast
 import difflib
+import gc
 import importlib
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from tasks import parameters
@@ -57,7 +59,7 @@ class Signature:
                 raise Refusal(
                     "command line", f"stage {self._target.stage} needs --{name}", "see its cmd in dvc.yaml"
                 )
-        stage = importlib.import_module(f"tasks.{self._target.stage}")
+        stage = _imported(f"tasks.{self._target.stage}")
         return stage.run(**{name: known[name] for name in self._asked})
 
     def _entry(self, every: parameters.Parameters) -> tuple[str, Branch]:
@@ -68,6 +70,16 @@ class Signature:
         place = f"params.yaml: branches.{self._target.family or ''}".rstrip(".")
         cure = f"entries are {', '.join(every.branches.entries()) or 'none'}"
         raise Refusal(place, f"there is no entry {self._target.branch!r}", cure)
+
+
+def _imported(name: str) -> ModuleType:
+    """The module. What torch and transformers make on import stays, so searching it for garbage is a fifth wasted."""
+    gc.disable()
+    try:
+        return importlib.import_module(name)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _asked(stage: str, folder: Path) -> list[str]:

@@ -168,7 +168,13 @@ def machine():
     """A function to the machine's side of the numbers: float32 on the CPU unless told otherwise."""
 
     def made(**changed):
-        given = {"threads": 1, "tokens_at_once": 4096, "device": "cpu", "dtype": "float32"}
+        given = {
+            "threads": 1,
+            "trunk_threads": 1,
+            "tokens_at_once": 4096,
+            "device": "cpu",
+            "dtype": "float32",
+        }
         return Compute.model_validate(given | changed)
 
     return made

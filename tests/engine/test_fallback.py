@@ -121,7 +121,7 @@ def test_an_attention_with_a_part_that_nobody_knows_is_computed_by_the_model_its
         max_new_tokens=8,
         batch_size=1,
         eos=96,
-        generator=None,
+        generators=None,
     )
     assert completion.ids == greedy[0, len(groups[0].prompt) :].tolist()
 

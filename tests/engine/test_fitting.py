@@ -214,7 +214,7 @@ def test_the_groups_are_taken_in_the_order_that_is_written_down(order, trained, 
 
     walked = {"steps": 4, "batch_size": 2, "gradient_accumulation": 2, "order": order}
     trained(Noted(), groups, seed=5, **walked)
-    expected = in_order([group.tokens for group in groups], 4, walk(**walked), 5)
+    expected = in_order([group.tokens for group in groups], walk(**walked), 5, 4)
     assert [group for _, batch in taken for group in batch] == [groups[place] for place in expected]
     assert [place for place, _ in taken] == list(range(0, 16, 2))
 
@@ -267,6 +267,8 @@ def test_a_rollout_is_decided_by_seed_and_place_alone(ragged, rloo, build):
     assert objective.prepare(scorer, prompts, 8) == first
     other = objective.prepare(scorer, prompts, 9)
     assert [group.completions for group in other] != [group.completions for group in first]
+    halves = [objective.prepare(scorer, prompts[:2], 8), objective.prepare(scorer, prompts[2:], 10)]
+    assert [group.completions for half in halves for group in half] == [group.completions for group in first]
 
 
 def test_with_an_adapter_the_reference_is_the_policy_without_it(ragged, rloo, build, adapted, one_by_one):

@@ -74,7 +74,7 @@ def test_a_save_that_is_killed_leaves_no_half_directory_and_can_be_repeated(own,
 import os, signal
 from tasks.engine import models
 from tasks.settings import Compute
-compute = Compute(threads=1, tokens_at_once=4096, device="cpu", dtype="float32")
+compute = Compute(threads=1, trunk_threads=1, tokens_at_once=4096, device="cpu", dtype="float32")
 model, tokenizer = models.load_policy(models.SFT, compute), models.load_tokenizer(models.SFT)
 os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)
 models.save(model, tokenizer, models.Path("models/new"))

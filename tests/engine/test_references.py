@@ -70,7 +70,7 @@ def test_packing_changes_no_number_beyond_rounding(made, asked, build, machine):
 
 
 def test_a_setting_of_the_machine_that_changes_no_number_keeps_the_cache(path, machine):
-    References.load(path, WEIGHTS, machine(threads=2, tokens_at_once=7))
+    References.load(path, WEIGHTS, machine(threads=2, trunk_threads=3, tokens_at_once=7))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from transformers import GenerationConfig
 
 from tasks.engine import sampling
 from tasks.engine.groups import Group
-from tasks.engine.sampling import Cascade, decode, sample
+from tasks.engine.sampling import Cascade, decode, sample, seeded
 from tasks.engine.scoring import Scorer
 
 SHAPES = ["llama", "qwen2", "gemma2"]
@@ -45,9 +45,9 @@ def often(model, prompts):
 
 
 def sampled(scorer, prompts, *, seed=None, eos=NEVER, **given):
-    generator = None if seed is None else torch.Generator().manual_seed(seed)
+    generators = None if seed is None else seeded(seed, range(len(prompts)))
     given = {"completions": 2, "max_new_tokens": MOST, "batch_size": 4} | given
-    return sample(scorer, prompts, eos=eos, generator=generator, **given)
+    return sample(scorer, prompts, eos=eos, generators=generators, **given)
 
 
 @pytest.mark.parametrize(
@@ -87,10 +87,11 @@ def test_rows_drawn_and_dropped_have_the_tokens_and_log_probabilities_of_naive_r
         Cascade, "keep", lambda self, going: (drops.append(int(going.sum())), keep(self, going))
     )
     drawn = torch.rand(len(prompts) * times, MOST, generator=torch.Generator().manual_seed(0))
-    endless, _ = decode(Scorer(model), prompts, times, MOST, NEVER, drawn)
+    endless = decode(Scorer(model), prompts, times, MOST, NEVER, drawn)
     assert drops == []
     eos = int(endless.flatten().mode().values)
-    ids, logps = decode(Scorer(model), prompts, times, MOST, eos, drawn)
+    logps = torch.zeros(drawn.shape)
+    ids = decode(Scorer(model), prompts, times, MOST, eos, drawn, logps)
     assert len(drops) > 1
     assert drops[-1] < 0.6 * len(drawn)
     lengths = set()
@@ -107,6 +108,12 @@ def test_rows_drawn_and_dropped_have_the_tokens_and_log_probabilities_of_naive_r
         assert (drawn[row, :length] < upto + 1e-5).all()
         assert set(found[length:]) <= {eos}
     assert len(lengths) > 3
+
+
+def test_no_two_places_or_seeds_draw_the_same_numbers():
+    drawn = [torch.rand(3, generator=one).tolist() for seed in (0, 1, 2) for one in seeded(seed, range(50))]
+    assert len({number for numbers in drawn for number in numbers}) == 3 * 50 * 3
+    assert [torch.rand(3, generator=one).tolist() for one in seeded(1, [4, 7])] == [drawn[54], drawn[57]]
 
 
 @pytest.mark.parametrize("shape", ["llama", "gemma2"])

@@ -82,7 +82,7 @@ def test_a_layer_that_cannot_be_adapted_is_refused_with_those_that_can(name, pol
 
 def ordered(lengths, steps, size, seed=0, by="random"):
     walk = Optimisation.model_validate(OTHER | {"steps": steps, "order": by, "engine": "trl", "lora": None})
-    order = training.in_order(lengths, size, walk, seed)
+    order = training.in_order(lengths, walk, seed, size)
     return [order[at : at + size] for at in range(0, len(order), size)]
 
 

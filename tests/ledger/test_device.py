@@ -59,11 +59,36 @@ def test_two_slots_have_two_holders(monkeypatch):
         assert second == "cpu"
 
 
-def test_slots_are_cores_by_threads(monkeypatch):
+@pytest.mark.parametrize(
+    ("first", "second", "waits"), [(1, 2, False), (2, 1, False), (2, 2, True), (99, 1, True)]
+)
+def test_two_stages_have_no_more_threads_than_there_are_cores(first, second, waits, monkeypatch):
+    """Three cores; who asks for more than there are has all of them, and one that waits holds none meanwhile."""
     monkeypatch.delenv("GALLIM_CPU_SLOTS", raising=False)
-    monkeypatch.setattr(device, "_cores", lambda: 8)
-    assert len(device._slots("cpu", 3)) == 2
-    assert len(device._slots("cpu", 99)) == 1
+    monkeypatch.setattr(device, "_cores", lambda: 3)
+
+    def slept(seconds: float) -> None:
+        assert waits
+        free = device._free(device._slots("cpu"), 3)
+        device._give_back(free)
+        assert len(free) == max(0, 3 - first)
+        raise InterruptedError
+
+    monkeypatch.setattr(device.time, "sleep", slept)
+    with device.hold("cpu", first):
+        if waits:
+            with pytest.raises(InterruptedError), device.hold("cpu", second):
+                pass
+        else:
+            with device.hold("cpu", second) as got:
+                assert got == "cpu"
+
+
+def test_slots_that_were_waited_for_are_free_again_after_the_block(monkeypatch):
+    slots(monkeypatch, "2")
+    for _ in range(2):
+        with device.hold("cpu", 2) as got:
+            assert got == "cpu"
 
 
 def test_a_wrong_number_of_slots_is_refused(monkeypatch):

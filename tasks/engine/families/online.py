@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -20,11 +19,11 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tasks.engine.fitting import GroupTrainer, Losses
 from tasks.engine.groups import Group, packed
+from tasks.engine.journal import Journal
 from tasks.engine.models import MANIFEST, SFT, load_policy, load_reward
-from tasks.engine.sampling import Completion, sample
+from tasks.engine.sampling import Completion, sample, seeded
 from tasks.engine.scoring import Scorer
 from tasks.engine.text import decode, encode_prompt
-from tasks.engine.training import Journal
 from tasks.measures.gold import judge_of
 from tasks.refusal import Refusal
 from tasks.settings import Compute, Text
@@ -66,8 +65,7 @@ class Rollouts:
         return self._entry.completions
 
     def prepare(self, scorer: Scorer, batch: Sequence[Group], place: int) -> list[Group]:
-        """The prompts with K completions each; the numbers that they are drawn with depend on seed and place alone."""
-        generator = torch.Generator().manual_seed((self._seed << 32) + place)
+        """The prompts with K completions each; what each is drawn with depends on seed and its place alone."""
         sampled = sample(
             scorer,
             [group.prompt for group in batch],
@@ -75,7 +73,7 @@ class Rollouts:
             max_new_tokens=self._max_new_tokens,
             batch_size=len(batch) * self._entry.completions,
             eos=self._eos,
-            generator=generator,
+            generators=seeded(self._seed, range(place, place + len(batch))),
         )
         answered = [
             group._replace(completions=tuple(tuple(one.ids) for one in some))
@@ -102,14 +100,10 @@ class Rollouts:
 
     def _reference_logps(self, scorer: Scorer, some: Sequence[Group]) -> torch.Tensor:
         """With an adapter the reference is the policy with its adapter off: the same SFT weights."""
-        reference = self._reference or scorer
-        training, off = reference.model.training, getattr(reference.model, "disable_adapter", nullcontext)
-        reference.model.eval()
-        try:
-            with off() if self._reference is None else nullcontext():
-                return reference.score(some).sums()
-        finally:
-            reference.model.train(training)
+        if self._reference is not None:
+            return self._reference.score(some).sums()
+        with scorer.model.disable_adapter():
+            return scorer.score(some).sums()
 
     def losses(self, scorer: Scorer, pack: Sequence[Group]) -> Losses:
         scores = scorer.score(pack, entropy=True)

@@ -14,11 +14,11 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tasks.engine.fitting import Given, GroupTrainer, Losses
 from tasks.engine.groups import Group
+from tasks.engine.journal import Journal
 from tasks.engine.models import SFT, load_policy, verified_manifest
 from tasks.engine.references import References, Unusable
 from tasks.engine.scoring import Scorer
 from tasks.engine.text import encode_completion, encode_prompt
-from tasks.engine.training import Journal
 from tasks.settings import Branch, Compute, Text
 
 TRAIN = "data/pairs/a.parquet"

@@ -14,10 +14,11 @@ from trl import RLOOConfig, RLOOTrainer
 
 from tasks.engine.families.online import REWARD, TRAIN, judge, judge_reward, prompts_a_batch
 from tasks.engine.groups import Group
+from tasks.engine.journal import Journal
 from tasks.engine.models import MANIFEST, load_reward
 from tasks.engine.scoring import Scorer
 from tasks.engine.text import encode_prompt
-from tasks.engine.training import Journal, adapter
+from tasks.engine.training import adapter
 from tasks.refusal import Refusal
 from tasks.settings import Compute, Text
 

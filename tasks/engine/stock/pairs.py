@@ -12,8 +12,9 @@ from trl import DPOConfig, DPOTrainer
 
 from tasks.engine.families.pairs import TRAIN, groups
 from tasks.engine.groups import Group
+from tasks.engine.journal import Journal
 from tasks.engine.models import SFT, load_policy
-from tasks.engine.training import IN_ORDER, Journal, adapter, in_order, rows_a_step
+from tasks.engine.training import IN_ORDER, adapter, in_order
 from tasks.settings import Branch, Compute, Text
 
 
@@ -46,9 +47,7 @@ def trainer(
 ) -> DPOTrainer:
     """The trainer of one branch, on fold A's pairs."""
     pairs = groups(tokenizer, pq.read_table(TRAIN).to_pylist())
-    lengths = [len(pair.prompt) + max(map(len, pair.completions)) for pair in pairs]
-    size = rows_a_step(entry.optimisation)
-    order = in_order(lengths, size, entry.optimisation, common["data_seed"])
+    order = in_order([one.longest for one in pairs], entry.optimisation, common["data_seed"])
     lora = adapter(entry.optimisation.lora, "CAUSAL_LM", policy)
     return PairsTrainer(
         model=policy,

@@ -9,7 +9,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from trl import RewardConfig, RewardTrainer
 
 from tasks.engine.groups import Group
-from tasks.engine.training import IN_ORDER, adapter, in_order, rows_a_step
+from tasks.engine.training import IN_ORDER, adapter, in_order
 
 
 def trainer(
@@ -20,8 +20,7 @@ def trainer(
     common: dict[str, Any],
 ) -> RewardTrainer:
     """The trainer of the stage, on pairs of (chosen, rejected)."""
-    lengths = [len(pair.prompt) + max(map(len, pair.completions)) for pair in pairs]
-    order = in_order(lengths, rows_a_step(source.optimisation), source.optimisation, common["data_seed"])
+    order = in_order([one.longest for one in pairs], source.optimisation, common["data_seed"])
     return RewardTrainer(
         model=model,
         args=RewardConfig(

@@ -9,7 +9,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from trl import SFTConfig, SFTTrainer
 
 from tasks.engine.groups import Group
-from tasks.engine.training import IN_ORDER, adapter, in_order, rows_a_step
+from tasks.engine.training import IN_ORDER, adapter, in_order
 
 
 def trainer(
@@ -20,8 +20,7 @@ def trainer(
     common: dict[str, Any],
 ) -> SFTTrainer:
     """The trainer of the stage: loss on the summary alone."""
-    lengths = [row.tokens for row in rows]
-    order = in_order(lengths, rows_a_step(source.optimisation), source.optimisation, common["data_seed"])
+    order = in_order([one.longest for one in rows], source.optimisation, common["data_seed"])
     return SFTTrainer(
         model=policy,
         args=SFTConfig(
