@@ -136,7 +136,7 @@ def test_any_summary_comes_back_from_its_ids(summary, project):
 )
 def test_a_wrong_command_is_refused_in_one_line(words, said, own, capsys, monkeypatch):
     monkeypatch.setattr(entry.environment, "die_with_parent", lambda: None)  # pytest is to live on
-    monkeypatch.setattr(entry.environment, "settle", lambda: None)
+    monkeypatch.setattr(entry.environment, "settle", lambda stage: None)
     monkeypatch.setattr(entry.signal, "signal", lambda *_: None)
     monkeypatch.setenv("GALLIM_STATE", str(own.folder / ".state"))
     (own.folder / "tasks").symlink_to(ROOT / "tasks")
