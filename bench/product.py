@@ -22,7 +22,7 @@ from tasks.engine.training import in_order
 from tasks.methods import dpo
 
 BETAS, SEEDS = (0.02, 0.05, 0.1, 0.2), (0, 1, 2)
-PROMPT, COMPLETION, PAIRS, BATCH, STEPS = 512, 64, 8, 1, 8  # a run is one epoch
+PAIRS, BATCH, STEPS = 8, 4, 2  # a run is one epoch
 FLOOR = 4
 WARM = 2  # runs of each side that come first, for parity
 WALK = optimisation(BATCH, STEPS)
@@ -47,25 +47,36 @@ class Ordered(DPOTrainer):
 
 def run(models: Models, rounds: int, said: Callable[[Result], None]) -> None:
     """Nothing; both settings are told as they are done."""
-    data = batches.pairs(PAIRS, PROMPT, COMPLETION, seed=7)
-    name = f"product: {len(SETTINGS)} DPO runs of {STEPS} steps, P {PROMPT}, C {COMPLETION}"
+    data = batches.mixed_pairs(PAIRS, seed=7)
+    name = f"product: {len(SETTINGS)} DPO runs of {STEPS} steps, {BATCH} pairs a step, mixed lengths"
     for against, floor in ((DEFAULTS, FLOOR), (BEST, None)):
         best = against == BEST
         theirs, ours = _theirs(models, data, best), _ours(models, data)
         note = _same_losses(models, data, best)
         timing = measure(theirs, ours, rounds, warm=0)
         scored = Ordered.scored // len(timing.theirs)
-        note += f"; TRL scored {scored} batches of the reference, ours {PAIRS // BATCH}"
+        note += f"; TRL scored {scored} batches of the reference, ours every pair once"
         predicted = _flops(data, best) / (
             flops.our_pairs(data) * len(SETTINGS) + flops.our_pairs(data) / flops.UPDATE
         )
-        said(Result(name, against, floor, timing, batches.tokens(data), predicted, note))
+        tokens = batches.tokens(data, parts=STEPS)
+        said(Result(name, against, floor, timing, tokens, predicted, note))
 
 
 def _flops(data: Sequence[Group], best: bool) -> float:
-    one = flops.their_pairs(data, best=True, parts=STEPS) / flops.UPDATE  # a forward pass over an epoch
+    """Theirs, each run's batches as its seed orders them; the reference is scored in the rows' own order."""
     update, scorings = (flops.UPDATE, 1) if best else (flops.UPDATE + 1, len(SETTINGS))
-    return one * (len(SETTINGS) * update + scorings)
+    updates = sum(_forward([data[place] for place in _order(seed)]) for _, seed in SETTINGS) * update
+    return updates + _forward(data) * scorings
+
+
+def _forward(data: Sequence[Group]) -> float:
+    """One forward pass of theirs over an epoch in this order."""
+    return flops.their_pairs(data, best=True, parts=STEPS) / flops.UPDATE
+
+
+def _order(seed: int) -> list[int]:
+    return in_order([0] * PAIRS, BATCH, WALK, seed)
 
 
 def _same_losses(models: Models, data: Sequence[Group], best: bool) -> str:
@@ -112,7 +123,7 @@ def _their_run(models: Models, rows: Dataset, beta: float, seed: int, best: bool
         train_dataset=rows,
         processing_class=models.tokenizer,
     )
-    trainer.order = in_order([0] * PAIRS, BATCH, WALK, seed)
+    trainer.order = _order(seed)
     return _trained(trainer)
 
 
