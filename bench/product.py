@@ -76,7 +76,7 @@ def _forward(data: Sequence[Group]) -> float:
 
 
 def _order(seed: int) -> list[int]:
-    return in_order([0] * PAIRS, BATCH, WALK, seed)
+    return in_order([0] * PAIRS, WALK, seed)
 
 
 def _same_losses(models: Models, data: Sequence[Group], best: bool) -> str:
