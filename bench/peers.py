@@ -263,7 +263,7 @@ def their_samples(trainer: RLOOTrainer, prompts: Sequence[Ids]) -> list[Group]:
 
 
 def _dpo(size: int) -> dpo.Config:
-    return dpo.Config(method="dpo", optimisation=optimisation(size), beta=BETA, sft_weight=0.0)
+    return dpo.Config(method="dpo", optimisation=optimisation(size), beta=BETA)
 
 
 def _rloo(prompts: int, completions: int) -> rloo.Config:

@@ -161,4 +161,4 @@ def _rows(models: Models, data: Sequence[Group]) -> Dataset:
 
 
 def _entry(beta: float) -> dpo.Config:
-    return dpo.Config(method="dpo", optimisation=WALK, beta=beta, sft_weight=0.0)
+    return dpo.Config(method="dpo", optimisation=WALK, beta=beta)

@@ -27,18 +27,21 @@ def run(
     scratch: Path,
 ) -> dict[str, float | int | str | bool]:
     """Where the training started and ended; the hash of its start, which is its reference too."""
-    start = models.verified_manifest(models.SFT)["weights_sha256"]
     method, inputs = methods.load(entry.method), importlib.import_module(f"tasks.engine.families.{family}")
+    start, train = (
+        models.verified_manifest(inputs.START)["weights_sha256"],
+        inputs.TRAIN.format(branch=branch),
+    )
     made_by = inputs
     if entry.optimisation.engine == "trl":
         made_by = importlib.import_module(f"tasks.engine.stock.{family}")
-    tokenizer = models.load_tokenizer(models.SFT)
-    policy = models.load_policy(models.SFT, compute, trained=entry.optimisation.lora is None)
+    tokenizer = models.load_tokenizer(inputs.START)
+    policy = models.load_policy(inputs.START, compute, trained=entry.optimisation.lora is None)
     common = training.arguments(entry.optimisation, compute, seed, scratch)
     trainer = made_by.trainer(
-        method, entry, policy, tokenizer, common, text=text, compute=compute, journal=journal
+        method, entry, policy, tokenizer, common, train=train, text=text, compute=compute, journal=journal
     )
-    require_reference(trainer, branch)
+    require_start(trainer, branch, inputs.START)
     identity = training.JournalCallback(
         journal, f"{branch}-{seed}", method.identity(entry), TOLERANCE[compute.dtype]
     )
@@ -48,9 +51,9 @@ def run(
         training.merged(trainer), tokenizer, Path(f"models/{branch}-{seed}"), start_sha256=start
     )
     return {
-        "rows": pq.read_metadata(inputs.TRAIN).num_rows,
+        "rows": pq.read_metadata(train).num_rows,
         "start_sha256": start,
-        "reference_sha256": start,
+        **({"reference_sha256": start} if inputs.START == models.SFT else {}),
         "weights_sha256": manifest["weights_sha256"],
         "steps": trainer.state.global_step,
         "tokens": int(identity.last.get("num_tokens", 0)),
@@ -60,12 +63,14 @@ def run(
     }
 
 
-def require_reference(trainer, branch: str) -> None:
-    """Nothing, or a Refusal when start or reference are not the bytes of models/sft, whatever the trainer loaded."""
+def require_start(trainer, branch: str, start: Path) -> None:
+    """Nothing, or a Refusal when start or reference are not the bytes of that model, whatever the trainer loaded."""
     policy = trainer.accelerator.unwrap_model(trainer.model)
     reference = policy if trainer.ref_model is None else trainer.accelerator.unwrap_model(trainer.ref_model)
     for name, model in (("start", policy), ("reference", reference)):
-        if not models.same_weights(model, models.SFT):
+        if not models.same_weights(model, start):
             raise Refusal(
-                f"branch {branch}", f"its {name} is not models/sft", "run `dvc repro sft`, then this branch"
+                f"branch {branch}",
+                f"its {name} is not {start}",
+                f"run `dvc repro {start.name}`, then this branch",
             )

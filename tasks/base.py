@@ -12,7 +12,6 @@ from tasks.parameters import Base, Compute, Own, ScratchBase
 from tasks.refusal import Refusal
 from tasks.settings import HubModel
 
-OUT = Path("models/base")
 SHIPPED = Path("assets/base")
 SEEN = Path("assets/pretrained_on.sha256")
 
@@ -35,7 +34,7 @@ def run(base: Base, own: Own, compute: Compute, journal: Journal) -> dict[str, f
         directory = models.fetch(source) if isinstance(source, HubModel) else _local(source.kind, own)
         tokenizer, model = models.load_tokenizer(directory), models.load_policy(directory, compute)
         models.separate_pad(model, tokenizer)
-    manifest = models.save(model, tokenizer, OUT, **facts)
+    manifest = models.save(model, tokenizer, models.BASE, **facts)
     return {
         **facts,
         "parameters": sum(weight.numel() for weight in model.parameters()),

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from transformers import PreTrainedTokenizerBase
 
 from tasks.corpus.preferences import own_rows
 from tasks.engine import models
-from tasks.engine.text import encode_completion, encode_prompt, render, render_chat
+from tasks.engine.text import render, render_chat, require_room
 from tasks.parameters import Own, Pairs, SampledPairs
 from tasks.refusal import Refusal
 from tasks.settings import Text
@@ -46,7 +45,8 @@ def run(pairs: Pairs, own: Own, text: Text) -> dict[str, float | int]:
             row["prompt"] = render(tokenizer, documents[row["id"]], text)
     else:
         rows, dropped = own_rows(Path(own.pairs), lambda messages: render_chat(tokenizer, messages))
-        require_room(rows, tokenizer, text)
+        context = models.context_tokens(models.SFT)
+        require_room("own.pairs", rows, ("chosen", "rejected"), tokenizer, text, context)
     folds = split(rows, pairs)
     OUT.mkdir(parents=True, exist_ok=True)
     for name, part in folds.items():
@@ -62,20 +62,6 @@ def run(pairs: Pairs, own: Own, text: Text) -> dict[str, float | int]:
         **{f"dropped_{reason}": count for reason, count in sorted(dropped.items())},
         **told(rows),
     }
-
-
-def require_room(rows: list[dict[str, Any]], tokenizer: PreTrainedTokenizerBase, text: Text) -> None:
-    """Nothing, or a Refusal when the user's own row does not fit models/sft (documents were checked there)."""
-    context = models.context_tokens(models.SFT)
-    for row in rows:
-        sides = [len(encode_completion(tokenizer, row[side])) for side in ("chosen", "rejected")]
-        needed = len(encode_prompt(tokenizer, row["prompt"])) + max(*sides, text.max_completion_tokens)
-        if needed > context:
-            raise Refusal(
-                f"own.pairs: {row['id']}",
-                f"needs {needed} tokens, models/sft has {context} positions",
-                "shorten the row, or leave it out",
-            )
 
 
 def sampled(min_margin: float) -> tuple[list[dict[str, Any]], Counter[str]]:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from inspect import signature
+from itertools import pairwise
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -22,6 +25,7 @@ from ruamel.yaml.error import YAMLError
 from tasks import methods
 from tasks.refusal import Refusal
 from tasks.settings import (
+    FAMILIES,
     Branch,
     Compute,
     Count,
@@ -34,7 +38,6 @@ from tasks.settings import (
     Text,
 )
 
-FAMILIES = ("pairs", "online")
 RESERVED = frozenset({"base", "sft", "reward", "methods", "own"})
 
 
@@ -43,6 +46,7 @@ class Own(Section):
 
     documents: str
     pairs: str
+    ratings: str
     base: str
     sft: str
     reward: str
@@ -212,15 +216,32 @@ def _of_family(family: str) -> Callable[[Any], Branch]:
             method = methods.load(given["method"])
         except Refusal as refusal:
             raise ValueError(f"{refusal.cause}; {refusal.cure}") from refusal
-        if family != method.FAMILY:
+        if family == "base":
+            _without_reference(method)
+        elif family != method.FAMILY:
             raise ValueError(f"method {given['method']} belongs under branches.{method.FAMILY}")
-        return method.Config.model_validate(given)
+        found = method.Config.model_validate(given)
+        if found.optimisation.engine == "trl" and not hasattr(method, "trl_arguments"):
+            raise ValueError(f"TRL has no trainer of {found.method}; set engine: gallim")
+        return found
 
     return entry
 
 
+def _without_reference(method: ModuleType) -> None:
+    """Nothing, or an error: what starts from the base has models/sft neither behind it nor beside it."""
+    if method.FAMILY != "pairs" or any("reference" in name for name in signature(method.loss).parameters):
+        name = method.__name__.rpartition(".")[2]
+        raise ValueError(
+            f"method {name} compares with models/sft and cannot start from the base; "
+            f"move it to branches.{method.FAMILY}"
+        )
+
+
 Name = Annotated[str, AfterValidator(_name)]
 PairsEntry = Annotated[SerializeAsAny[Branch], BeforeValidator(_of_family("pairs"))]
+BaseEntry = Annotated[SerializeAsAny[Branch], BeforeValidator(_of_family("base"))]
+UnpairedEntry = Annotated[SerializeAsAny[Branch], BeforeValidator(_of_family("unpaired"))]
 OnlineEntry = Annotated[SerializeAsAny[Branch], BeforeValidator(_of_family("online"))]
 
 
@@ -228,18 +249,21 @@ class Branches(Section):
     """The entries to compare, by family: what a family's methods read."""
 
     pairs: dict[Name, PairsEntry]
+    base: dict[Name, BaseEntry]
+    unpaired: dict[Name, UnpairedEntry]
     online: dict[Name, OnlineEntry]
 
     @model_validator(mode="after")
     def _names_differ(self) -> Branches:
-        twice = self.pairs.keys() & self.online.keys()
+        names = sorted(name for family in FAMILIES for name in getattr(self, family))
+        twice = [one for one, other in pairwise(names) if one == other]
         if twice:
-            raise ValueError(f"the name {min(twice)!r} stands in two families; rename one")
+            raise ValueError(f"the name {twice[0]!r} stands in two families; rename one")
         return self
 
     def entries(self) -> dict[str, Branch]:
         """Every branch by name, in the order of params.yaml."""
-        return {**self.pairs, **self.online}
+        return {name: entry for family in FAMILIES for name, entry in getattr(self, family).items()}
 
 
 class Evaluate(Section):

@@ -21,8 +21,6 @@ from tasks.parameters import Compute, Own, Sft, TrainedSft
 from tasks.refusal import Refusal
 from tasks.settings import HubModel, Text
 
-BASE = Path("models/base")
-
 
 def run(
     sft: Sft, own: Own, text: Text, compute: Compute, journal: Journal, scratch: Path
@@ -30,7 +28,7 @@ def run(
     """Rows, validation loss with the noise off (null without validation rows), and the hash of the weights."""
     source = sft.source
     if isinstance(source, TrainedSft):
-        tokenizer = models.load_tokenizer(BASE)
+        tokenizer = models.load_tokenizer(models.BASE)
         model = train(source, tokenizer, text, compute, journal, scratch)
     else:
         directory = models.fetch(source) if isinstance(source, HubModel) else Path(own.sft)
@@ -61,7 +59,7 @@ def train(
     scratch: Path,
 ) -> PreTrainedModel:
     """The fine-tuned model, adapters merged: loss on the summary alone, NEFTune's noise on the embeddings."""
-    policy = models.load_policy(BASE, compute, trained=source.optimisation.lora is None)
+    policy = models.load_policy(models.BASE, compute, trained=source.optimisation.lora is None)
     require_room(tokenizer, policy, text)
     rows = encoded(tokenizer, "train", text)
     common = training.arguments(source.optimisation, compute, source.seed, scratch)

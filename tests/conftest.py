@@ -56,6 +56,8 @@ def shrunk() -> dict:
     given["branches"]["online"]["rloo"].update(completions=2, reward="model")
     given["branches"] = {
         "pairs": {"dpo": given["branches"]["pairs"]["dpo"]},
+        "base": {},
+        "unpaired": {},
         "online": {"rloo": given["branches"]["online"]["rloo"]},
     }
     given["sample"]["completions"] = 4
@@ -133,10 +135,25 @@ class Project:
         tokenizer = models.load_tokenizer(models.SFT)
         policy = models.load_policy(models.SFT, compute)
         common = training.arguments(entry.optimisation, compute, seed, scratch)
-        text = self.parameters.text
-        return family.trainer(
-            method, entry, policy, tokenizer, common, text=text, compute=compute, journal=Notes()
-        )
+        more = {"text": self.parameters.text, "compute": compute, "journal": Notes()}
+        train = _rows(method.FAMILY, scratch)
+        return family.trainer(method, entry, policy, tokenizer, common, train=str(train), **more)
+
+
+def _rows(family: str, folder: Path) -> Path:
+    """What the family's methods read; rated rows are made of the pairs, in the folder."""
+    pairs = Path("data/pairs/a.parquet")
+    if family != "unpaired":
+        return pairs
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from tasks import unpaired
+
+    rows = unpaired.of_pairs(pq.read_table(pairs).to_pylist())
+    folder.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.Table.from_pylist(rows, schema=unpaired.SCHEMA), folder / "rated.parquet")
+    return folder / "rated.parquet"
 
 
 class Notes:

@@ -1,4 +1,4 @@
-"""A user's own preference rows: prompt, chosen and rejected, as text or as chat messages."""
+"""A user's own rows, as text or as chat messages: preferences (prompt, chosen, rejected) and ratings of one summary."""
 
 from __future__ import annotations
 
@@ -23,14 +23,11 @@ def own_rows(path: Path, render_chat: Callable[[Messages], str]) -> tuple[list[d
     A text prompt is taken as the model will see it; messages go through the tokenizer's chat template.
     """
     rows, dropped = [], Counter()
-    for place, row in _read(path):
-        missing = [name for name in ("prompt", "chosen", "rejected") if not row.get(name)]
-        if missing:
+    for place, row in _read(path, "own.pairs"):
+        if not all(row.get(name) for name in ("prompt", "chosen", "rejected")):
             dropped["empty"] += 1
             continue
-        prompt = row["prompt"]
-        if not isinstance(prompt, str):
-            prompt = render_chat(_messages(prompt, place))
+        prompt = _prompt(row["prompt"], place, render_chat)
         chosen, rejected = (_completion(row[name], place, name) for name in ("chosen", "rejected"))
         if not chosen or not rejected:
             dropped["empty"] += 1
@@ -45,6 +42,54 @@ def own_rows(path: Path, render_chat: Callable[[Messages], str]) -> tuple[list[d
             "give rows of prompt, chosen and rejected",
         )
     return rows, dropped
+
+
+def own_ratings(
+    path: Path, render_chat: Callable[[Messages], str]
+) -> tuple[list[dict[str, Any]], Counter[str]]:
+    """Rows of id, prompt, completion, desirable, and the counts of rows left out (empty, twice) by reason.
+
+    label: true or 1 for a summary that was found good, false or 0 for a bad one; one summary with both labels is an
+    error.
+    """
+    rows: dict[tuple[str, str], dict[str, Any]] = {}
+    dropped: Counter[str] = Counter()
+    for place, row in _read(path, "own.ratings"):
+        if not row.get("prompt") or not row.get("completion"):
+            dropped["empty"] += 1
+            continue
+        desirable = _label(row.get("label"), place)
+        prompt = unicodedata.normalize("NFC", _prompt(row["prompt"], place, render_chat))
+        completion = _completion(row["completion"], place, "completion")
+        if not completion:
+            dropped["empty"] += 1
+            continue
+        known = rows.setdefault(
+            (prompt, completion),
+            {"id": place, "prompt": prompt, "completion": completion, "desirable": desirable},
+        )
+        if known["desirable"] != desirable:
+            raise Refusal(
+                place, f"calls the summary of {known['id']} the other way", "keep the one that holds"
+            )
+        dropped["twice"] += known["id"] != place
+    if not rows:
+        raise Refusal(
+            str(path),
+            f"holds no usable rated row ({dict(dropped)})",
+            "give rows of prompt, completion and label",
+        )
+    return list(rows.values()), +dropped
+
+
+def _label(given: Any, place: str) -> bool:
+    if given in (0, 1) and isinstance(given, int):  # a bool is one, a float is none
+        return bool(given)
+    raise Refusal(f"{place}: label", f"is {given!r}", "write true for a good summary and false for a bad one")
+
+
+def _prompt(prompt: Any, place: str, render_chat: Callable[[Messages], str]) -> str:
+    return prompt if isinstance(prompt, str) else render_chat(_messages(prompt, place))
 
 
 def _row(place: str, prompt: str, chosen: str, rejected: str) -> dict[str, Any]:
@@ -88,14 +133,12 @@ def _completion(side: Any, place: str, name: str) -> str:
     return unicodedata.normalize("NFC", side).strip()
 
 
-def _read(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def _read(path: Path, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
     files = sorted(
         p for p in (path.iterdir() if path.is_dir() else [path]) if p.suffix in (".jsonl", ".parquet")
     )
     if not files:
-        raise Refusal(
-            str(path), "holds no .jsonl or .parquet file", "put your preference rows there (own.pairs)"
-        )
+        raise Refusal(str(path), "holds no .jsonl or .parquet file", f"put your rows there ({name})")
     for file in files:
         if file.suffix == ".parquet":
             for number, row in enumerate(_table(file), start=1):
@@ -127,5 +170,5 @@ def _object(place: str, line: str) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         raise Refusal(place, f"is not JSON ({error})", "one JSON object a line") from error
     if not isinstance(row, dict):
-        raise Refusal(place, "is not a JSON object", "one object with prompt, chosen, rejected a line")
+        raise Refusal(place, "is not a JSON object", "one object a line")
     return row

@@ -73,6 +73,7 @@ class GroupTrainer(Trainer):
         *,
         dropout: bool,
         reference: PreTrainedModel | None = None,
+        whole_epochs: bool = False,
         task: str = "CAUSAL_LM",
         said: Callable[[str], None] = print,
     ):
@@ -87,7 +88,8 @@ class GroupTrainer(Trainer):
         self.scorer = Scorer(trained, dtype=getattr(torch, compute.dtype), said=said)
         self._numbers: dict[str, list[tuple[float, int]]] = defaultdict(list)
         size = common["per_device_train_batch_size"] * common["gradient_accumulation_steps"]
-        order = in_order([group.tokens for group in data], optimisation, common["data_seed"], size)
+        lengths = [group.tokens for group in data]
+        order = in_order(lengths, optimisation, common["data_seed"], size, whole_epochs=whole_epochs)
         super().__init__(
             model=trained,
             args=TrainingArguments(

@@ -27,7 +27,8 @@ from tasks.refusal import Refusal
 from tasks.settings import Compute, HubModel
 
 MANIFEST = "manifest.json"
-SFT = Path("models/sft")  # the start and the reference of every branch
+BASE = Path("models/base")
+SFT = Path("models/sft")  # the start of every branch but those from the base, and the reference of all
 
 
 def device_of(compute: Compute) -> torch.device:

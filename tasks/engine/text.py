@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase
@@ -50,6 +51,26 @@ def encode_completion(tokenizer: PreTrainedTokenizerBase, completion: str) -> li
     """
     ids = _ids(tokenizer, completion, add_special_tokens=False, split_special_tokens=True)
     return [*ids, tokenizer.eos_token_id]
+
+
+def require_room(
+    place: str,
+    rows: Sequence[dict[str, Any]],
+    sides: Sequence[str],
+    tokenizer: PreTrainedTokenizerBase,
+    text: Text,
+    context: int,
+) -> None:
+    """Nothing, or a Refusal when a user's own row does not fit the model's `context` positions."""
+    for row in rows:
+        longest = max(len(encode_completion(tokenizer, row[side])) for side in sides)
+        needed = len(encode_prompt(tokenizer, row["prompt"])) + max(longest, text.max_completion_tokens)
+        if needed > context:
+            raise Refusal(
+                f"{place}: {row['id']}",
+                f"needs {needed} tokens, models/sft has {context} positions",
+                "shorten the row, or leave it out",
+            )
 
 
 def decode(tokenizer: PreTrainedTokenizerBase, completion_ids: list[int]) -> str:

@@ -48,17 +48,26 @@ def arguments(optimisation: Optimisation, compute: Compute, seed: int, scratch: 
     }
 
 
-def in_order(lengths: Sequence[int], optimisation: Optimisation, seed: int, size: int = 0) -> list[int]:
+def in_order(
+    lengths: Sequence[int],
+    optimisation: Optimisation,
+    seed: int,
+    size: int = 0,
+    *,
+    whole_epochs: bool = False,
+) -> list[int]:
     """The rows in the order in which the training takes them: `steps` batches of `size`; for IN_ORDER.
 
     size: rows of the optimizer's batch, where that is not batch_size x gradient_accumulation. Epoch after epoch is
     shuffled; by `order: length`, rows of like length come together within every POOL batches, in batches of a random
     order. Written down beforehand, so that a resumed training finds the same batches.
+    whole_epochs: no batch reaches from one epoch into the next, so that it never has a row twice.
     """
     size = size or optimisation.batch_size * optimisation.gradient_accumulation
     wanted, random = optimisation.steps * size, np.random.default_rng(seed)
-    epochs = -(-wanted // len(lengths))
-    stream = np.concatenate([random.permutation(len(lengths)) for _ in range(epochs)])[:wanted].tolist()
+    taken = len(lengths) // size * size if whole_epochs else len(lengths)  # of an epoch
+    epochs = [random.permutation(len(lengths))[:taken] for _ in range(-(-wanted // taken))]
+    stream = np.concatenate(epochs)[:wanted].tolist()
     if optimisation.order == "random":
         return stream
     order: list[int] = []

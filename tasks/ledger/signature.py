@@ -17,7 +17,7 @@ from typing import Any
 from tasks import parameters
 from tasks.ledger.target import Target
 from tasks.refusal import Refusal
-from tasks.settings import Branch
+from tasks.settings import FAMILIES, Branch
 
 FOLDER = Path("tasks")
 
@@ -63,8 +63,8 @@ class Signature:
         return stage.run(**{name: known[name] for name in self._asked})
 
     def _entry(self, every: parameters.Parameters) -> tuple[str, Branch]:
-        families = {"pairs": every.branches.pairs, "online": every.branches.online}
-        for family, entries in families.items():
+        for family in FAMILIES:
+            entries = getattr(every.branches, family)
             if self._target.branch in entries and self._target.family in (None, family):
                 return family, entries[self._target.branch]
         place = f"params.yaml: branches.{self._target.family or ''}".rstrip(".")

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import NoReturn
 
 from tasks.refusal import Refusal
+from tasks.settings import FAMILIES
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 
@@ -55,7 +56,7 @@ def parse(words: Sequence[str]) -> Target:
     """The target of what follows `python -m tasks`."""
     parser = Parser(prog="python -m tasks", description="Run one stage of dvc.yaml.")
     parser.add_argument("stage", help="name of a file in tasks/ that has `run`")
-    parser.add_argument("--family", choices=["pairs", "online"])
+    parser.add_argument("--family", choices=FAMILIES)
     parser.add_argument("--branch", help="an entry under branches: in params.yaml")
     parser.add_argument("--seed", type=int)
     parser.add_argument("--fold", choices=["a", "b"])

@@ -78,8 +78,8 @@ def trained(build, walk, machine, tokenizer, tmp_path_factory, notes):
 
 @pytest.fixture
 def dpo(walk):
-    made = methods.load("dpo")
-    entry = made.Config(method="dpo", beta=0.3, sft_weight=0.5, optimisation=walk())
+    made = methods.load("rpo")
+    entry = made.Config(method="rpo", beta=0.3, sft_weight=0.5, optimisation=walk())
     return Preferences(made, entry)
 
 

@@ -7,6 +7,8 @@ import torch
 from datasets import Dataset
 from peft import get_peft_model
 from trl import DPOConfig, RewardConfig, RewardTrainer, RLOOConfig, SFTConfig, SFTTrainer
+from trl.experimental.cpo import CPOTrainer
+from trl.experimental.orpo import ORPOTrainer
 from trl.trainer import rloo_trainer
 
 from tasks import methods
@@ -98,18 +100,26 @@ def of_one_length(groups):
     return [group._replace(completions=((*group.prompt[:3], 1), *group.completions[1:])) for group in groups]
 
 
-@pytest.mark.parametrize("sft_weight", [0.0, 0.7])
+OF_DPO_TRAINER = {
+    "dpo": {"beta": 0.4},
+    "rpo": {"beta": 0.4, "sft_weight": 0.7},
+    "robust_dpo": {"beta": 0.4, "epsilon": 0.15},
+    "ipo_mean": {"tau": 0.3},
+}
+
+
+@pytest.mark.parametrize("name", OF_DPO_TRAINER)
 @pytest.mark.parametrize("lora", [None, LORA], ids=["full", "lora"])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_dpo_is_trls(shape, lora, sft_weight, build, ragged, walk, one_by_one, common, tokenizer):
-    """Its SFT term is a mean over the batch's tokens, ours over the pairs: one where the chosen are of one length."""
-    dpo, groups = methods.load("dpo"), of_one_length(ragged(2)) if sft_weight else ragged(2)
-    entry = dpo.Config(method="dpo", beta=0.4, sft_weight=sft_weight, optimisation=walk())
+def test_a_pairs_loss_is_trls(shape, lora, name, build, ragged, walk, one_by_one, common, tokenizer):
+    """RPO's SFT term is a mean over the batch's tokens there, ours over the pairs: one where the chosen are of one length."""
+    method, groups = methods.load(name), of_one_length(ragged(2)) if name == "rpo" else ragged(2)
+    entry = method.Config(method=name, **OF_DPO_TRAINER[name], optimisation=walk())
     policy = build(shape)
     trainer = stock_pairs.PairsTrainer(
         model=policy,
         ref_model=build(shape, seed=1) if lora is None else None,
-        args=DPOConfig(**common, **dpo.trl_arguments(entry), max_length=None, disable_dropout=True),
+        args=DPOConfig(**common, **method.trl_arguments(entry), max_length=None, disable_dropout=True),
         train_dataset=stock_pairs.dataset(groups),
         processing_class=tokenizer,
         peft_config=adapter(lora, "CAUSAL_LM", policy),
@@ -117,7 +127,42 @@ def test_dpo_is_trls(shape, lora, sft_weight, build, ragged, walk, one_by_one, c
     moved(trainer.model)
     reference = sums(build(shape, seed=int(lora is None)), groups, one_by_one)
     known = [group._replace(meta=Known(*reference[2 * n : 2 * n + 2])) for n, group in enumerate(groups)]
-    assert_equal(ours(policy_of(build(shape), lora), Preferences(dpo, entry), known), of_trl(trainer))
+    assert_equal(ours(policy_of(build(shape), lora), Preferences(method, entry), known), of_trl(trainer))
+
+
+def test_every_loss_that_has_an_engine_trl_is_held_against_it():
+    named = [name for name in methods.names() if hasattr(methods.load(name), "trl_arguments")]
+    assert sorted(named) == sorted([*OF_DPO_TRAINER, "rloo"])
+
+
+@pytest.mark.parametrize("name", ["orpo", "simpo"])
+def test_a_loss_without_reference_is_that_of_trls_experimental_trainer(name, walk):
+    """Of mean token log-probabilities; TRL's NLL is over the prompt too, so ORPO's is compared without it."""
+    means = [-torch.rand(5, generator=torch.Generator().manual_seed(n)) * 3 - 0.01 for n in (1, 2)]
+    tokens = [torch.tensor([3, 9, 1, 4, 20]), torch.tensor([5, 2, 6, 1, 11])]
+    own = {"weight": 0.3} if name == "orpo" else {"beta": 2.0, "gamma": 0.7}
+    method = methods.load(name)
+    entry = method.Config(method=name, **own, optimisation=walk())
+    found, expected = (
+        [one.clone().requires_grad_() for one in means],
+        [one.clone().requires_grad_() for one in means],
+    )
+    sums = [mean * count for mean, count in zip(found, tokens, strict=True)]
+    ours = method.loss(entry, *sums, *tokens)
+    if name == "orpo":
+        stub = SimpleNamespace(beta=0.3, accelerator=SimpleNamespace(device="cpu"))
+        trls = -expected[0] - ORPOTrainer.odds_ratio_loss(stub, *expected)[0]
+    else:
+        stub = SimpleNamespace(
+            beta=2.0, simpo_gamma=0.7, label_smoothing=0.0, loss_type="simpo", alpha=0.0,
+            accelerator=SimpleNamespace(device="cpu"),
+        )  # fmt: skip
+        trls = CPOTrainer.cpo_loss(stub, *expected)[0]
+    torch.testing.assert_close(ours, trls, rtol=0, atol=CLOSE)
+    for one, other in zip(
+        torch.autograd.grad(ours.sum(), found), torch.autograd.grad(trls.sum(), expected), strict=True
+    ):
+        torch.testing.assert_close(one, other, rtol=0, atol=CLOSE)
 
 
 @pytest.mark.parametrize("lora", [None, LORA], ids=["full", "lora"])

@@ -186,22 +186,20 @@ def test_what_the_cache_cannot_give_is_computed_anew_and_said(
     torch.testing.assert_close(found, torch.tensor(made.sums(asked[:8])), rtol=0, atol=1e-4)
 
 
-@pytest.mark.parametrize(
-    "changed", [{"beta": 0.7}, {"sft_weight": 0.0}, {"learning_rate": 1e-6}, {"steps": 9}]
-)
+@pytest.mark.parametrize("changed", [{"beta": 0.7}, {"method": "rpo"}, {"learning_rate": 1e-6}, {"steps": 9}])
 def test_a_trial_with_other_settings_computes_no_reference(
     changed, sft, asked, made, machine, notes, walk, build, tokenizer, scratch, monkeypatch
 ):
     """TRL 1.16 computes all of it again when the learning rate, beta or the loss changes."""
     monkeypatch.setattr(pairs, "groups", lambda *_: asked)
     monkeypatch.setattr(pairs.pq, "read_table", lambda _: SimpleNamespace(to_pylist=list))
-    dpo, compute = methods.load("dpo"), machine()
-    own = {name: changed.get(name, value) for name, value in {"beta": 0.1, "sft_weight": 1.0}.items()}
-    optimisation = walk(**{name: value for name, value in changed.items() if name not in own})
-    entry = dpo.Config.model_validate({"method": "dpo", "optimisation": optimisation.model_dump(), **own})
+    method, compute = methods.load(changed.get("method", "dpo")), machine()
+    own = {"beta": changed.get("beta", 0.1), **({"sft_weight": 1.0} if "method" in changed else {})}
+    optimisation = walk(**{name: changed[name] for name in changed if name not in ("beta", "method")})
+    entry = method.Config(method=method.__name__.split(".")[-1], optimisation=optimisation, **own)
     common = arguments(optimisation, compute, 0, scratch)
-    given = {"text": None, "compute": compute, "journal": notes}
-    trainer = pairs.trainer(dpo, entry, build("llama"), tokenizer, common, **given)
+    given = {"train": "", "text": None, "compute": compute, "journal": notes}
+    trainer = pairs.trainer(method, entry, build("llama"), tokenizer, common, **given)
     metas = {group.meta for _, group in trainer.train_dataset}
     assert metas
     assert metas <= set(zip(made.sums(asked)[::2], made.sums(asked)[1::2], strict=True))

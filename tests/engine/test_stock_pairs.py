@@ -1,4 +1,4 @@
-"""engine: trl for DPO: TRL's trainer, as it is given the pairs, has DPO's identities."""
+"""engine: trl for the pairs family: TRL's trainer, as it is given the pairs, has DPO's identities."""
 
 from math import log
 
@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch.nn.functional import logsigmoid
 
+from tasks import methods
 from tasks.engine.families.pairs import groups
 from tasks.engine.groups import Group
 from tasks.engine.scoring import Scorer, completion_logps
@@ -18,10 +19,10 @@ BETA = 0.3
 @pytest.fixture
 def made(here, scratch):
     """A trainer with the loss of the paper alone, and another with the SFT term beside it."""
-    return {
-        weight: here.trainer(here.entry("dpo", engine="trl", beta=BETA, sft_weight=weight), scratch)
-        for weight in (0.0, 0.5)
-    }
+    dpo = here.entry("dpo", engine="trl", beta=BETA)
+    more = {"method": "rpo", "beta": BETA, "sft_weight": 0.5, "optimisation": dpo.optimisation.model_dump()}
+    rpo = methods.load("rpo").Config.model_validate(more)
+    return {0.0: here.trainer(dpo, scratch), 0.5: here.trainer(rpo, scratch)}
 
 
 @pytest.fixture

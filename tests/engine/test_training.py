@@ -129,7 +129,7 @@ def test_the_identity_is_asked_of_the_first_step_alone(notes):
 
 def test_a_training_whose_reference_is_another_model_stops_at_its_first_step(own, scratch, notes):
     """Without the check of weights, the first loss alone tells it."""
-    entry = own.entry("dpo", sft_weight=0.0, steps=1, engine="trl")
+    entry = own.entry("dpo", steps=1, engine="trl")
     trainer = own.trainer(entry, scratch)
     with torch.no_grad():
         for weight in trainer.ref_model.parameters():
@@ -216,11 +216,11 @@ def test_dropout_is_off_so_that_policy_and_reference_differ_by_training_alone(br
 
 def test_a_policy_that_does_not_start_as_models_sft_is_refused(own, scratch):
     trainer = own.trainer(own.entry("dpo"), scratch)
-    align.require_reference(trainer, "dpo")
+    align.require_start(trainer, "dpo", models.SFT)
     with torch.no_grad():
         trainer.model.model.norm.weight[0] += 1e-6
     with pytest.raises(Refusal, match="branch dpo: its start is not models/sft; run `dvc repro sft`"):
-        align.require_reference(trainer, "dpo")
+        align.require_start(trainer, "dpo", models.SFT)
 
 
 @pytest.mark.parametrize("branch", ["dpo", "rloo"])
@@ -228,17 +228,17 @@ def test_a_reference_that_is_the_base_model_is_refused(branch, own, scratch):
     trainer = own.trainer(own.entry(branch, engine="trl" if branch == "dpo" else "gallim"), scratch)
     trainer.ref_model = models.load_policy("models/base", own.parameters.compute)
     with pytest.raises(Refusal, match=f"branch {branch}: its reference is not models/sft"):
-        align.require_reference(trainer, branch)
+        align.require_start(trainer, branch, models.SFT)
 
 
 def test_an_adapters_reference_is_the_weights_below_it(own, scratch):
     adapter = {"rank": 2, "alpha": 4.0, "dropout": 0.5, "modules": "all-linear"}
     trainer = own.trainer(own.entry("dpo", lora=adapter), scratch)
-    align.require_reference(trainer, "dpo")
+    align.require_start(trainer, "dpo", models.SFT)
     with torch.no_grad():
         trainer.model.get_base_model().model.norm.weight[0] += 1e-6
     with pytest.raises(Refusal, match="is not models/sft"):
-        align.require_reference(trainer, "dpo")
+        align.require_start(trainer, "dpo", models.SFT)
 
 
 def test_a_branch_whose_models_sft_was_tampered_with_does_not_start(own):

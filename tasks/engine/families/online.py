@@ -28,6 +28,7 @@ from tasks.measures.gold import judge_of
 from tasks.refusal import Refusal
 from tasks.settings import Compute, Text
 
+START = SFT
 TRAIN = "data/pairs/a.parquet"
 REWARD = Path("models/reward-a")
 
@@ -141,12 +142,13 @@ def trainer(
     tokenizer: PreTrainedTokenizerBase,
     common: dict[str, Any],
     *,
+    train: str,
     text: Text,
     compute: Compute,
     journal: Journal,
 ) -> GroupTrainer:
     """The trainer of one branch, strictly on-policy: one optimizer step a rollout, T = 1, no top-p, dropout off."""
-    pairs = pq.read_table(TRAIN).to_pylist()
+    pairs = pq.read_table(train).to_pylist()
     data = groups(tokenizer, pairs)
     common = {**common, "per_device_train_batch_size": prompts_a_batch(entry, len(data))}
     reference = None

@@ -21,6 +21,7 @@ from tasks.engine.scoring import Scorer
 from tasks.engine.text import encode_completion, encode_prompt
 from tasks.settings import Branch, Compute, Text
 
+START = SFT
 TRAIN = "data/pairs/a.parquet"
 REFERENCES = Path("data/references/a.safetensors")
 
@@ -112,12 +113,13 @@ def trainer(
     tokenizer: PreTrainedTokenizerBase,
     common: dict[str, Any],
     *,
+    train: str,
     text: Text,
     compute: Compute,
     journal: Journal,
 ) -> GroupTrainer:
     """The trainer of one branch, on fold A's pairs."""
-    data = groups(tokenizer, pq.read_table(TRAIN).to_pylist())
+    data = groups(tokenizer, pq.read_table(train).to_pylist())
     objective = Preferences(method, entry)
     if objective.needs_reference:
         data = with_reference(data, compute, journal)

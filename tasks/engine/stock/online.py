@@ -45,6 +45,7 @@ def trainer(
     tokenizer: PreTrainedTokenizerBase,
     common: dict[str, Any],
     *,
+    train: str,
     text: Text,
     compute: Compute,
     journal: Journal,
@@ -56,7 +57,7 @@ def trainer(
             "TRL's RLOOTrainer draws an order of its own",
             "set order: random, or engine: gallim",
         )
-    pairs = pq.read_table(TRAIN).to_pylist()
+    pairs = pq.read_table(train).to_pylist()
     prompts = dataset(pairs)
     prompts_a_batch(entry, len(prompts))  # TRL would make no rollout at all of too few, and say nothing
     judged = entry.reward == "judge"

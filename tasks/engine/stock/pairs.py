@@ -10,7 +10,7 @@ from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from trl import DPOConfig, DPOTrainer
 
-from tasks.engine.families.pairs import TRAIN, groups
+from tasks.engine.families.pairs import groups
 from tasks.engine.groups import Group
 from tasks.engine.journal import Journal
 from tasks.engine.models import SFT, load_policy
@@ -41,12 +41,13 @@ def trainer(
     tokenizer: PreTrainedTokenizerBase,
     common: dict[str, Any],
     *,
+    train: str,
     text: Text,
     compute: Compute,
     journal: Journal,
 ) -> DPOTrainer:
     """The trainer of one branch, on fold A's pairs."""
-    pairs = groups(tokenizer, pq.read_table(TRAIN).to_pylist())
+    pairs = groups(tokenizer, pq.read_table(train).to_pylist())
     order = in_order([one.longest for one in pairs], entry.optimisation, common["data_seed"])
     lora = adapter(entry.optimisation.lora, "CAUSAL_LM", policy)
     return PairsTrainer(
