@@ -243,6 +243,7 @@ PairsEntry = Annotated[SerializeAsAny[Branch], BeforeValidator(_of_family("pairs
 BaseEntry = Annotated[SerializeAsAny[Branch], BeforeValidator(_of_family("base"))]
 UnpairedEntry = Annotated[SerializeAsAny[Branch], BeforeValidator(_of_family("unpaired"))]
 OnlineEntry = Annotated[SerializeAsAny[Branch], BeforeValidator(_of_family("online"))]
+DistilEntry = Annotated[SerializeAsAny[Branch], BeforeValidator(_of_family("distil"))]
 
 
 class Branches(Section):
@@ -252,6 +253,7 @@ class Branches(Section):
     base: dict[Name, BaseEntry]
     unpaired: dict[Name, UnpairedEntry]
     online: dict[Name, OnlineEntry]
+    distil: dict[Name, DistilEntry]
 
     @model_validator(mode="after")
     def _names_differ(self) -> Branches:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-FAMILIES = ("pairs", "base", "unpaired", "online")  # what a method reads, and where it starts
+FAMILIES = ("pairs", "base", "unpaired", "online", "distil")  # what a method reads, and where it starts
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -125,3 +125,13 @@ class Branch(Section):
 
     method: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", description="name of a file in tasks/methods")]
     optimisation: Optimisation
+
+
+class Rewarded(Branch):
+    """What an entry has besides, whose method has the policy's own summaries judged."""
+
+    reward: Annotated[
+        Literal["model", "judge"],
+        Field(description="fold A's reward model, or the judge that made the pairs"),
+    ]
+    eos_penalty: Annotated[float, Field(ge=0, description="reward lost by a completion without EOS")]

@@ -14,7 +14,7 @@ from tasks.engine import models
 from tasks.engine.text import render_chat, require_room
 from tasks.parameters import Own
 from tasks.refusal import Refusal
-from tasks.settings import Branch, Text
+from tasks.settings import Text
 
 PAIRS = Path("data/pairs/a.parquet")
 SCHEMA = pa.schema(
@@ -22,7 +22,7 @@ SCHEMA = pa.schema(
 )
 
 
-def run(branch: str, entry: Branch, own: Own, text: Text) -> dict[str, float | int]:
+def run(branch: str, entry: Any, own: Own, text: Text) -> dict[str, float | int]:
     """Counts of good and bad rows, of their prompts, and of what was left out."""
     dropped: Counter[str] = Counter()
     if entry.ratings == "pairs":

@@ -59,6 +59,7 @@ def shrunk() -> dict:
         "base": {},
         "unpaired": {},
         "online": {"rloo": given["branches"]["online"]["rloo"]},
+        "distil": {},
     }
     given["sample"]["completions"] = 4
     given["judge"]["kind"] = "rouge"

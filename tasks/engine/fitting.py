@@ -6,19 +6,32 @@ each of those into packs of at most compute.tokens_at_once tokens, which bound t
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import torch
 from peft import get_peft_model
-from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer, TrainingArguments
+from safetensors.torch import load_file, save_file
+from transformers import (
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    Trainer,
+    TrainerCallback,
+    TrainerState,
+    TrainingArguments,
+)
 
 from tasks.engine import groups
 from tasks.engine.groups import Group
 from tasks.engine.scoring import Scorer
 from tasks.engine.training import adapter, in_order
+from tasks.refusal import Refusal
 from tasks.settings import Compute, Optimisation
+
+MEMORY = "objective.safetensors"
 
 
 class Losses(NamedTuple):
@@ -43,8 +56,40 @@ class Objective(Protocol):
         """With gradient."""
         ...
 
+    def begun(self, scorer: Scorer) -> None:
+        """Once, with the policy as it starts, before a checkpoint is loaded into it."""
+        ...
 
-class Given:
+    def stepped(self, scorer: Scorer, step: int) -> None:
+        """After each of the optimizer's steps, the first of which is 1."""
+        ...
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """What it has learned on the way, kept with every checkpoint."""
+        ...
+
+    def restore(self, state: dict[str, torch.Tensor]) -> None:
+        """The state as it was at the checkpoint that the training goes on from."""
+        ...
+
+
+class Memoryless:
+    """Objectives that are at every step what they were at the first."""
+
+    def begun(self, scorer: Scorer) -> None:
+        pass
+
+    def stepped(self, scorer: Scorer, step: int) -> None:
+        pass
+
+    def state(self) -> dict[str, torch.Tensor]:
+        return {}
+
+    def restore(self, state: dict[str, torch.Tensor]) -> None:
+        pass
+
+
+class Given(Memoryless):
     """Objectives whose groups are trained on as the dataset has them."""
 
     def prepare(self, scorer: Scorer, batch: Sequence[Group], place: int) -> list[Group]:
@@ -99,6 +144,8 @@ class GroupTrainer(Trainer):
             data_collator=_collate,
             processing_class=tokenizer,
         )
+        objective.begun(self.scorer)
+        self.add_callback(_Memory(objective, self.scorer))
 
     def training_step(
         self, model: Any, inputs: dict[str, Any], num_items_in_batch: torch.Tensor | int | None = None
@@ -130,6 +177,36 @@ class GroupTrainer(Trainer):
     def _get_num_items_in_batch(self, batch_samples: list, device: torch.device) -> torch.Tensor | int | None:
         batches = [sample["batch"].groups() for sample in batch_samples]
         return sum(self.objective.items(group) for batch in batches for group in batch) or 1
+
+
+class _Memory(TrainerCallback):
+    """Tells an objective of the optimizer's steps, and keeps its state beside every checkpoint."""
+
+    def __init__(self, objective: Objective, scorer: Scorer):
+        self._objective, self._scorer = objective, scorer
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: Any, **_: Any) -> None:
+        if not state.global_step or not self._objective.state():
+            return
+        path = self._path(args, state)
+        if not path.exists():
+            cure = f"delete {path.parent}; the training goes on from the checkpoint before"
+            raise Refusal(str(path), "is missing, though its checkpoint is there", cure)
+        self._objective.restore(load_file(path))
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: Any, **_: Any) -> None:
+        self._objective.stepped(self._scorer, state.global_step)
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: Any, **_: Any) -> None:
+        kept = self._objective.state()
+        if kept:
+            path = self._path(args, state)
+            fresh = path.with_suffix(".new")
+            save_file({name: tensor.contiguous() for name, tensor in kept.items()}, fresh)
+            os.replace(fresh, path)
+
+    def _path(self, args: TrainingArguments, state: TrainerState) -> Path:
+        return Path(str(args.output_dir)) / f"checkpoint-{state.global_step}" / MEMORY
 
 
 class _Ordered(torch.utils.data.Dataset):

@@ -8,6 +8,7 @@ transformers' own attention, and if the numbers differ it computes rows from the
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -75,6 +76,11 @@ class Scorer:
             attention.install(model)
         else:
             self._said(f"prompts are not shared: {self.rows}")
+
+    def copied(self) -> Scorer:
+        """Another of the same weights, in memory of its own and without gradient."""
+        model = copy.deepcopy(self.model).requires_grad_(False)
+        return Scorer(model, dtype=self._dtype, back_end=self.back_end, said=self._said)
 
     @property
     def numerics(self) -> str:

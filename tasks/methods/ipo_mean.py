@@ -5,8 +5,8 @@ h = [log pi(y_w|x) - log pi_sft(y_w|x)] / |y_w| - [log pi(y_l|x) - log pi_sft(y_
 
     loss = (h - 1 / (2 tau))^2
 
-The margin aimed at is in nats a token here: at tau 0.1 it is 5 of them, which no summarizer reaches, and the loss pushes
-as a straight line would; tau of 0.5 and more makes it a target.
+The margin aimed at is in nats a token here: at tau 0.1 it is 5 of them, which no summarizer reaches, and the loss
+pushes as a straight line would; tau of 0.5 and more makes it a target.
 
 Differs from the paper: the means over tokens. The paper's equation has log pi of a whole answer, which is what ipo has.
 """

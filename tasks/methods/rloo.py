@@ -14,11 +14,11 @@ before EOS loses eos_penalty; AdamW.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from tasks.settings import Branch
+from tasks.settings import Rewarded
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,16 +26,11 @@ if TYPE_CHECKING:
 FAMILY = "online"
 
 
-class Config(Branch):
+class Config(Rewarded):
     """RLOO's coefficients."""
 
     beta: Annotated[float, Field(gt=0, le=10, description="price of one nat of sequence KL, in reward units")]
     completions: Annotated[int, Field(ge=2, le=64, description="k, completions a prompt")]
-    reward: Annotated[
-        Literal["model", "judge"],
-        Field(description="fold A's reward model, or the judge that made the pairs"),
-    ]
-    eos_penalty: Annotated[float, Field(ge=0, description="reward lost by a completion without EOS")]
 
 
 def advantages(config: Config, rewards_PK: Tensor, kl_PK: Tensor) -> Tensor:

@@ -112,7 +112,7 @@ OF_DPO_TRAINER = {
 @pytest.mark.parametrize("lora", [None, LORA], ids=["full", "lora"])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_pairs_loss_is_trls(shape, lora, name, build, ragged, walk, one_by_one, common, tokenizer):
-    """RPO's SFT term is a mean over the batch's tokens there, ours over the pairs: one where the chosen are of one length."""
+    """RPO's SFT term is a mean over the batch's tokens there, ours over pairs: one with chosen of one length."""
     method, groups = methods.load(name), of_one_length(ragged(2)) if name == "rpo" else ragged(2)
     entry = method.Config(method=name, **OF_DPO_TRAINER[name], optimisation=walk())
     policy = build(shape)

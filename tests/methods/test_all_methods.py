@@ -14,7 +14,7 @@ from tasks import methods
 from tasks.refusal import Refusal
 from tasks.settings import Branch
 
-FAMILIES = ("pairs", "unpaired", "online")  # and base, which has the methods of pairs
+FAMILIES = ("pairs", "unpaired", "online", "distil")  # and base, which has the methods of pairs
 NUMBERS = ("integer", "number")
 READ_BY_A_STAGE = {"ratings"}  # tests/test_unpaired.py
 BOUNDS = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}

@@ -1,4 +1,4 @@
-"""Every loss of the pairs family: by hand, its gradient, its limits, what it refuses; a new one needs a line in BY_HAND."""
+"""Every loss of the pairs family: by hand (a new one needs a line in BY_HAND), its gradient, limits, refusals."""
 
 import inspect
 from math import exp, expm1, log, log1p

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from inspect import signature
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -61,6 +62,9 @@ class Rollouts:
         self._method, self._entry, self._reward, self._reference = method, entry, reward, reference
         self._eos, self._max_new_tokens, self._seed = eos, max_new_tokens, seed
         self._tokens_at_once = tokens_at_once
+        self._asks_baseline = "baseline" in signature(method.advantages).parameters
+        self._past = torch.zeros(2, dtype=torch.float64)  # sum and number of the rewards of earlier steps
+        self._now = torch.zeros(2, dtype=torch.float64)  # the same of this one
 
     def items(self, group: Group) -> int:
         return self._entry.completions
@@ -114,19 +118,43 @@ class Rollouts:
             for name in Sampled._fields
         )
         kl = logps.detach() - reference_logps.flatten()
-        advantages = self._method.advantages(self._entry, rewards, kl.view_as(rewards))
+        advantages = self._advantages(rewards, kl.view_as(rewards))
         losses = self._method.loss(logps, logps.detach(), advantages.flatten())
         assert scores.entropy is not None
         numbers = {
             "reward": rewards,
-            "reward_std": rewards.std(1),
-            "frac_reward_zero_std": (rewards.std(1) < 1e-6).float(),
             "kl": (kl.sum() / tokens.sum()).expand_as(kl),  # a token, as the field's trainers log it
             "entropy": scores.entropy,
             "completions/mean_length": tokens.float(),
             "completions/clipped_ratio": (~ended).float(),
         }
+        if self._entry.completions > 1:
+            numbers["reward_std"] = rewards.std(1)
+            numbers["frac_reward_zero_std"] = (rewards.std(1) < 1e-6).float()
         return Losses(losses, numbers)
+
+    def begun(self, scorer: Scorer) -> None:
+        pass
+
+    def stepped(self, scorer: Scorer, step: int) -> None:
+        self._past, self._now = self._past + self._now, torch.zeros_like(self._now)
+
+    def state(self) -> dict[str, torch.Tensor]:
+        return {"past": self._past} if self._asks_baseline else {}
+
+    def restore(self, state: dict[str, torch.Tensor]) -> None:
+        self._past = state["past"]
+
+    def _advantages(self, rewards: torch.Tensor, kl: torch.Tensor) -> torch.Tensor:
+        """(P, K); a method that asks for `baseline` gets the mean of all earlier steps, 0 before the first."""
+        if not self._asks_baseline:
+            return self._method.advantages(self._entry, rewards, kl)
+        total, count = self._past.tolist()
+        baseline = total / max(1, count)
+        advantages = self._method.advantages(self._entry, rewards, kl, baseline)
+        penalised = advantages.double() + baseline
+        self._now += torch.stack([penalised.sum().cpu(), torch.tensor(float(penalised.numel()))])
+        return advantages
 
 
 def groups(tokenizer: PreTrainedTokenizerBase, pairs: Sequence[dict[str, Any]]) -> list[Group]:
@@ -157,7 +185,7 @@ def trainer(
     objective = Rollouts(
         method,
         entry,
-        _reward(entry, tokenizer, pairs, compute, journal),
+        reward_of(entry, tokenizer, pairs, compute, journal),
         reference,
         eos=tokenizer.eos_token_id,
         max_new_tokens=text.max_completion_tokens,
@@ -200,20 +228,23 @@ def prompts_a_batch(entry: Any, prompts: int) -> int:
 def told(curve: list[dict[str, float]]) -> dict[str, float | bool]:
     """What the curve says of this family: the reward it climbed, and groups without a difference to learn from."""
     start, end = curve[0], curve[-1]
-    return {
+    found = {
         "train_reward_change": round(end["reward"] - start["reward"], 6),
-        "groups_without_difference": round(end["frac_reward_zero_std"], 6),
         "cut_off_share": round(end["completions/clipped_ratio"], 6),
     }
+    if "frac_reward_zero_std" in end:
+        found["groups_without_difference"] = round(end["frac_reward_zero_std"], 6)
+    return found
 
 
-def _reward(
+def reward_of(
     entry: Any,
     tokenizer: PreTrainedTokenizerBase,
     pairs: Sequence[dict[str, Any]],
     compute: Compute,
     journal: Journal,
 ) -> Reward:
+    """What an entry's `reward` names, of groups with completions."""
     if entry.reward == "judge":
         return judge_reward(tokenizer, judge(pairs))
     scorer = Scorer(load_reward(REWARD, compute), said=journal.say)

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from tasks.engine.fitting import GroupTrainer, Losses
+from tasks.engine.fitting import GroupTrainer, Losses, Memoryless
 from tasks.engine.groups import Group, Ids, packed
 from tasks.engine.journal import Journal
 from tasks.engine.models import SFT, load_policy, verified_manifest
@@ -50,7 +50,7 @@ class Chosen(NamedTuple):
     kl: float
 
 
-class Ratings:
+class Ratings(Memoryless):
     """A method's loss of one rated summary a prompt."""
 
     def __init__(self, method: ModuleType, entry: Branch, *, tokens_at_once: int, seed: int):

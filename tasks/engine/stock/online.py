@@ -12,7 +12,7 @@ from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from trl import RLOOConfig, RLOOTrainer
 
-from tasks.engine.families.online import REWARD, TRAIN, judge, judge_reward, prompts_a_batch
+from tasks.engine.families.online import REWARD, judge, judge_reward, prompts_a_batch
 from tasks.engine.groups import Group
 from tasks.engine.journal import Journal
 from tasks.engine.models import MANIFEST, load_reward

@@ -1,0 +1,232 @@
+"""The distil family: the policy learns what the best of several of an anchor's summaries would be.
+
+One step: of each prompt one summary of the policy and several of the anchor, which starts as models/sft and may follow
+the policy; a reward ranks them; the policy learns the anchor's best one, and its own by how it ranks among them. With
+an adapter the anchor is one, too, and follows in A and B each by itself, which is near to the mean of their products
+while the two adapters are near each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import pyarrow.parquet as pq
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from tasks.engine.families import online
+from tasks.engine.families.online import Reward
+from tasks.engine.fitting import GroupTrainer, Losses
+from tasks.engine.generation import Completion
+from tasks.engine.groups import Group, packed
+from tasks.engine.journal import Journal
+from tasks.engine.models import SFT
+from tasks.engine.sampling import sample, seeded
+from tasks.engine.scoring import Scorer
+from tasks.refusal import Refusal
+from tasks.settings import Compute, Text
+
+START = SFT
+TRAIN = online.TRAIN
+ANCHORS = 2**40  # the places of the anchor's draws, apart from those of the policy's
+
+
+class Ranked(NamedTuple):
+    """Of a prompt: the advantage of the policy's summary, its anchor log-probability in nats, what is logged."""
+
+    advantage: float
+    anchor_logp: float
+    reward: float
+    anchor_reward: float
+    best_reward: float
+    ended: bool
+
+
+class Distillation:
+    """A method's loss of one summary of the policy and the anchor's best, a prompt."""
+
+    def __init__(
+        self,
+        method: ModuleType,
+        entry: Any,
+        reward: Reward,
+        *,
+        eos: int,
+        max_new_tokens: int,
+        tokens_at_once: int,
+        seed: int,
+    ):
+        self._method, self._entry, self._reward = method, entry, reward
+        self._eos, self._max_new_tokens, self._seed = eos, max_new_tokens, seed
+        self._tokens_at_once = tokens_at_once
+        self.anchor: Scorer | None = None  # at first a copy of the policy
+
+    def items(self, group: Group) -> int:
+        return 1
+
+    def begun(self, scorer: Scorer) -> None:
+        self.anchor = scorer.copied()
+
+    def prepare(self, scorer: Scorer, batch: Sequence[Group], place: int) -> list[Group]:
+        """Each prompt with the policy's summary and the anchor's best, ranked."""
+        anchor, places = self._known_anchor(), range(place, place + len(batch))
+        own = self._drawn(scorer, batch, 1, places)
+        theirs = self._drawn(anchor, batch, self._entry.anchor_samples, [ANCHORS + one for one in places])
+        answered = [
+            group._replace(completions=tuple(tuple(one.ids) for one in chain(mine, others)))
+            for group, mine, others in zip(batch, own, theirs, strict=True)
+        ]
+        ended = torch.tensor([[one.ended for one in chain(*both)] for both in zip(own, theirs, strict=True)])
+        rewards_PK = self._rewards(answered) - self._entry.eos_penalty * ~ended
+        mine = [group._replace(completions=group.completions[:1]) for group in answered]
+        logps, anchor_logps = (self._logps(each, mine) for each in (scorer, anchor))
+        own_P, theirs_PK = rewards_PK[:, 0], rewards_PK[:, 1:]
+        advantages = self._method.advantages(self._entry, own_P, theirs_PK, logps - anchor_logps)
+        best = theirs_PK[:, : self._entry.best_of].argmax(1).tolist()  # the first one of equals
+        told = [advantages, anchor_logps, own_P, theirs_PK.mean(1), theirs_PK[range(len(best)), best]]
+        return [
+            group._replace(completions=(group.completions[0], group.completions[1 + number]), meta=ranked)
+            for group, number, ranked in zip(answered, best, self._ranked(told, ended[:, 0]), strict=True)
+        ]
+
+    def losses(self, scorer: Scorer, pack: Sequence[Group]) -> Losses:
+        scores = scorer.score(pack)
+        logps, best_logps = scores.sums().unflatten(0, (-1, 2)).unbind(1)
+        known = {
+            name: torch.tensor([getattr(group.meta, name) for group in pack], device=logps.device)
+            for name in Ranked._fields
+        }
+        losses = self._method.loss(self._entry, logps, best_logps, known["advantage"], known["anchor_logp"])
+        numbers = {
+            "reward": known["reward"],
+            "anchor_reward": known["anchor_reward"],
+            "best_reward": known["best_reward"],
+            "kl_anchor": logps.detach() - known["anchor_logp"],  # nats a sequence
+            "logps/best": best_logps.detach(),
+            "completions/mean_length": scores.tokens()[::2].float(),
+            "completions/clipped_ratio": (~known["ended"]).float(),
+        }
+        return Losses(losses, numbers)
+
+    @torch.no_grad()
+    def stepped(self, scorer: Scorer, step: int) -> None:
+        """The anchor goes a share of the way to the policy, as the method has it."""
+        rate = self._method.anchor_rate(self._entry, step)
+        if rate:
+            for theirs, ours in zip(*map(_weights, (self._known_anchor().model, scorer.model)), strict=True):
+                theirs.lerp_(ours, rate)
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """The anchor's weights, where it moves at all."""
+        steps = range(1, self._entry.optimisation.steps + 1)
+        if not any(self._method.anchor_rate(self._entry, step) for step in steps):
+            return {}
+        return {str(number): weight for number, weight in enumerate(_weights(self._known_anchor().model))}
+
+    @torch.no_grad()
+    def restore(self, state: dict[str, torch.Tensor]) -> None:
+        for number, weight in enumerate(_weights(self._known_anchor().model)):
+            weight.copy_(state[str(number)])
+
+    def _known_anchor(self) -> Scorer:
+        assert self.anchor is not None
+        return self.anchor
+
+    def _drawn(
+        self, scorer: Scorer, batch: Sequence[Group], completions: int, places: Sequence[int]
+    ) -> list[list[Completion]]:
+        return sample(
+            scorer,
+            [group.prompt for group in batch],
+            completions=completions,
+            max_new_tokens=self._max_new_tokens,
+            batch_size=len(batch) * completions,
+            eos=self._eos,
+            generators=seeded(self._seed, places),
+        )
+
+    @torch.no_grad()
+    def _rewards(self, answered: Sequence[Group]) -> torch.Tensor:
+        """(P, 1 + K): of the policy's summary first."""
+        rewards = torch.zeros(len(answered), 1 + self._entry.anchor_samples)
+        for pack in packed(answered, self._tokens_at_once):
+            found = self._reward([answered[number] for number in pack])
+            rewards[pack] = found.float().cpu().view(len(pack), -1)
+        return rewards
+
+    @torch.no_grad()
+    def _logps(self, scorer: Scorer, groups: Sequence[Group]) -> torch.Tensor:
+        """(P,): of each prompt's only completion, in nats a sequence."""
+        found = torch.zeros(len(groups))
+        for pack in packed(groups, self._tokens_at_once):
+            found[pack] = scorer.score([groups[number] for number in pack]).sums().cpu()
+        return found
+
+    def _ranked(self, told: Sequence[torch.Tensor], ended: torch.Tensor) -> list[Ranked]:
+        columns = [*(column.tolist() for column in told), ended.tolist()]
+        return [Ranked(*row) for row in zip(*columns, strict=True)]
+
+
+def trainer(
+    method: ModuleType,
+    entry: Any,
+    policy: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    common: dict[str, Any],
+    *,
+    train: str,
+    text: Text,
+    compute: Compute,
+    journal: Journal,
+) -> GroupTrainer:
+    """The trainer of one branch: one optimizer step a draw, T = 1, no top-p, dropout off; batch_size counts prompts."""
+    pairs = pq.read_table(train).to_pylist()
+    data = online.groups(tokenizer, pairs)
+    taken = entry.optimisation.batch_size * entry.optimisation.gradient_accumulation
+    if taken > len(data):
+        raise Refusal(
+            train,
+            f"holds {len(data)} prompts, and a step takes {taken}",
+            "lower batch_size x gradient_accumulation under branches.distil, or give more pairs",
+        )
+    objective = Distillation(
+        method,
+        entry,
+        online.reward_of(entry, tokenizer, pairs, compute, journal),
+        eos=tokenizer.eos_token_id,
+        max_new_tokens=text.max_completion_tokens,
+        tokens_at_once=compute.tokens_at_once,
+        seed=common["data_seed"],
+    )
+    made = GroupTrainer(
+        policy,
+        objective,
+        data,
+        common,
+        entry.optimisation,
+        compute,
+        tokenizer,
+        dropout=False,
+        said=journal.say,
+    )
+    made.ref_model = objective.anchor and objective.anchor.model
+    return made
+
+
+def told(curve: list[dict[str, float]]) -> dict[str, float | bool]:
+    """What the curve says of this family: the reward it climbed, and how far it is from its anchor."""
+    start, end = curve[0], curve[-1]
+    return {
+        "train_reward_change": round(end["reward"] - start["reward"], 6),
+        "kl_anchor_nats": round(end["kl_anchor"], 6),
+        "cut_off_share": round(end["completions/clipped_ratio"], 6),
+    }
+
+
+def _weights(model: Any) -> list[torch.Tensor]:
+    """Those that training changes: all of them, or an adapter's; of the anchor by the names of the policy's."""
+    adapted = hasattr(model, "peft_config")
+    return [weight for name, weight in model.named_parameters() if not adapted or "lora_" in name]
