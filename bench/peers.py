@@ -14,7 +14,7 @@ from trl import DPOConfig, RLOOConfig, RLOOTrainer
 
 from bench.models import EOS, Models, text
 from bench.pairing import Side
-from tasks.engine.families.online import Reward, Rollouts
+from tasks.engine.families.online import Drawing, Reward, Rollouts
 from tasks.engine.families.pairs import Known, Preferences
 from tasks.engine.fitting import GroupTrainer
 from tasks.engine.groups import Group, Ids
@@ -189,16 +189,9 @@ def our_rloo(
 ) -> GroupTrainer:
     """Ours, with the same reward model on ids, or a function."""
     entry = _rloo(len(prompts), completions)
-    objective = Watched(
-        rloo,
-        entry,
-        reward or Scorer(models.reward()).rewards,
-        Scorer(models.reference()),
-        eos=EOS,
-        max_new_tokens=LONGEST,
-        tokens_at_once=COMPUTE.tokens_at_once,
-        seed=0,
-    )
+    reward = reward or Scorer(models.reward()).rewards
+    drawing = Drawing(reward, EOS, LONGEST, COMPUTE.tokens_at_once, seed=0)
+    objective = Watched(rloo, entry, drawing, Scorer(models.reference()))
     trainer = GroupTrainer(
         models.policy(),
         objective,

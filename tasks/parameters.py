@@ -244,6 +244,7 @@ BaseEntry = Annotated[SerializeAsAny[Branch], BeforeValidator(_of_family("base")
 UnpairedEntry = Annotated[SerializeAsAny[Branch], BeforeValidator(_of_family("unpaired"))]
 OnlineEntry = Annotated[SerializeAsAny[Branch], BeforeValidator(_of_family("online"))]
 DistilEntry = Annotated[SerializeAsAny[Branch], BeforeValidator(_of_family("distil"))]
+CriticEntry = Annotated[SerializeAsAny[Branch], BeforeValidator(_of_family("critic"))]
 
 
 class Branches(Section):
@@ -254,6 +255,7 @@ class Branches(Section):
     unpaired: dict[Name, UnpairedEntry]
     online: dict[Name, OnlineEntry]
     distil: dict[Name, DistilEntry]
+    critic: dict[Name, CriticEntry]
 
     @model_validator(mode="after")
     def _names_differ(self) -> Branches:

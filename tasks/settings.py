@@ -7,7 +7,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-FAMILIES = ("pairs", "base", "unpaired", "online", "distil")  # what a method reads, and where it starts
+FAMILIES = (
+    "pairs",
+    "base",
+    "unpaired",
+    "online",
+    "distil",
+    "critic",
+)  # what a method reads, and where it starts
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]

@@ -60,6 +60,7 @@ def shrunk() -> dict:
         "unpaired": {},
         "online": {"rloo": given["branches"]["online"]["rloo"]},
         "distil": {},
+        "critic": {},
     }
     given["sample"]["completions"] = 4
     given["judge"]["kind"] = "rouge"

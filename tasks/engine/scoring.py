@@ -103,6 +103,22 @@ class Scorer:
         plan = self.plan(asked)
         return self._rewards_of(plan)[plan.places]
 
+    def values(self, asked: Sequence[Group]) -> list[torch.Tensor]:
+        """A reward model's head before each token of every completion: a tensor of shape (tokens,) each.
+
+        With gradient where it is enabled; what has been decided is read, not the token itself.
+        """
+        self.check(asked, reward=True)
+        plan = self.plan(asked)
+        with self.autocast():
+            if self.rows is None:
+                hidden = self.hidden(plan)
+            else:
+                hidden = self.bare.base_model(**self._inputs(plan), use_cache=False).last_hidden_state
+            values = self.bare.score(hidden.flatten(0, 1).index_select(0, plan.predictors))[:, 0].float()
+        cut = groups.split(values, plan.lengths)
+        return [cut[place] for place in plan.places.tolist()]
+
     def plan(self, asked: Sequence[Group]) -> Plan:
         """The forward pass for these groups, on the model's device."""
         if self.rows is not None:
@@ -239,6 +255,11 @@ def completion_logps(scorer: Scorer, asked: Sequence[Group], tokens_at_once: int
 def rewards(scorer: Scorer, asked: Sequence[Group], tokens_at_once: int) -> list[float]:
     """The reward model's score of each completion asked for."""
     return [float(score) for score in _in_packs(asked, tokens_at_once, scorer.rewards)]
+
+
+def values(scorer: Scorer, asked: Sequence[Group], tokens_at_once: int) -> list[torch.Tensor]:
+    """A critic's value before each token: a float32 tensor of shape (tokens,) on the CPU for each completion."""
+    return _in_packs(asked, tokens_at_once, scorer.values)
 
 
 @torch.no_grad()

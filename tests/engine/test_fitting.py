@@ -8,7 +8,7 @@ import torch
 from transformers import TrainerCallback
 
 from tasks import methods
-from tasks.engine.families.online import Rollouts
+from tasks.engine.families.online import Drawing, Rollouts
 from tasks.engine.families.pairs import Known, Preferences
 from tasks.engine.fitting import Given, GroupTrainer, Losses
 from tasks.engine.scoring import Scorer
@@ -97,9 +97,8 @@ def rloo(walk):
                 [sum(n % 2 == 0 for n in ids) / len(ids) for g in some for ids in g.completions]
             )
 
-        return Rollouts(
-            made, entry, reward, reference, eos=1, max_new_tokens=8, tokens_at_once=tokens_at_once, seed=3
-        )
+        drawing = Drawing(reward, eos=1, max_new_tokens=8, tokens_at_once=tokens_at_once, seed=3)
+        return Rollouts(made, entry, drawing, reference)
 
     return objective
 

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from tasks import methods
+from tasks.engine.families.critic import ActorCritic
 from tasks.engine.families.distil import Distillation
-from tasks.engine.families.online import Rollouts
+from tasks.engine.families.online import Drawing, Rollouts
 from tasks.engine.fitting import GroupTrainer
 from tasks.engine.scoring import Scorer
 from tasks.engine.training import arguments, fit
@@ -20,6 +21,17 @@ OWN = {
     "reinforce": {"beta": 0.05, "completions": 2},
     "jbond": {"beta": 0.5, "gamma": 0.5, "eta": 0.3},
     "bond": {"beta": 0.5, "best_of": 2, "anchor_samples": 3},
+    "ppo": {
+        "beta": 0.05,
+        "completions": 2,
+        "epochs": 2,
+        "clip": 0.2,
+        "value_clip": 0.2,
+        "value_weight": 0.1,
+        "discount": 1.0,
+        "trace": 0.95,
+        "critic_learning_rate": 1e-3,
+    },
     "iterative_bond": {"beta": 0.5, "best_of": 2, "anchor_samples": 3, "anchor_every": 2},
 }
 
@@ -45,11 +57,13 @@ def objective(walk, build):
                 **changed,
             }
         )
-        more = {"eos": 1, "max_new_tokens": 8, "tokens_at_once": 10_000, "seed": 3}
+        drawing = Drawing(reward, eos=1, max_new_tokens=8, tokens_at_once=10_000, seed=3)
         if method.FAMILY == "distil":
-            return Distillation(method, entry, reward, **more)
-        reference = None if lora else Scorer(build("llama", seed=1))
-        return Rollouts(method, entry, reward, reference, **more)
+            return Distillation(method, entry, drawing)
+        if method.FAMILY == "critic":
+            critic = Scorer(build("llama", seed=2, reward=True))
+            return ActorCritic(method, entry, drawing, Scorer(build("llama", seed=1)), critic)
+        return Rollouts(method, entry, drawing, None if lora else Scorer(build("llama", seed=1)))
 
     return made
 
@@ -86,7 +100,14 @@ def kept(done):
 
 @pytest.mark.parametrize(
     ("name", "lora"),
-    [("reinforce", None), ("jbond", None), ("jbond", LORA), ("iterative_bond", None), ("bond", None)],
+    [
+        ("reinforce", None),
+        ("jbond", None),
+        ("jbond", LORA),
+        ("iterative_bond", None),
+        ("bond", None),
+        ("ppo", None),
+    ],
 )
 def test_a_training_that_resumes_ends_with_the_same_weights_and_memory(
     name, lora, objective, train, scratch, notes
@@ -175,7 +196,9 @@ def test_a_step_learns_the_anchors_best_and_ranks_the_policys_own(objective, rag
     made.begun(Scorer(build("llama", seed=1)))
     prompts = [group._replace(completions=()) for group in ragged(1)]
     prepared = made.prepare(scorer, prompts, 0)
-    logps = one_by_one(made.anchor.model, prepared)[::2]  # of the policy's; the anchor's best stands behind each
+    logps = one_by_one(made.anchor.model, prepared)[
+        ::2
+    ]  # of the policy's; the anchor's best stands behind each
     anchor_logps = [float(one.sum().detach()) for one in logps]
     for group, logp in zip(prepared, anchor_logps, strict=True):
         own, best = (float(reward([group._replace(completions=(ids,))])) for ids in group.completions)
@@ -194,3 +217,87 @@ def test_the_policy_and_the_anchor_draw_from_numbers_of_their_own(objective, rag
     prompts = [group._replace(completions=()) for group in ragged(1)]
     prepared = made.prepare(scorer, prompts, 0)
     assert any(group.completions[0] != group.completions[1] for group in prepared)
+
+
+def played(objective, scorer, prompts):
+    """Three optimizer steps of one micro-batch each, as the trainer takes them."""
+    seen = []
+    for step in (1, 2, 3):
+        prepared = objective.prepare(scorer, prompts, 4 * step)
+        losses = objective.losses(scorer, prepared)
+        losses.items.mean().backward()
+        objective.stepped(scorer, step)
+        seen.append((prepared, losses))
+    return seen
+
+
+@pytest.fixture
+def prompts(ragged):
+    return [group._replace(completions=()) for group in ragged(1)]
+
+
+def test_a_rollout_is_used_for_its_epochs(objective, prompts, build):
+    first, second, third = (
+        prepared for prepared, _ in played(objective("ppo"), Scorer(build("llama")), prompts)
+    )
+    assert first is second
+    assert [group.completions for group in third] != [group.completions for group in first]
+
+
+def test_ppos_first_step_has_no_ratio_but_1_and_no_loss_of_the_policy(objective, prompts, build):
+    """The whitened advantages have the mean 0; what is left is the critic's loss with its weight."""
+    made, scorer = objective("ppo"), Scorer(build("llama"))
+    (group, *_), losses = played(made, scorer, prompts)[0]
+    assert float(losses.numbers["clip_ratio"].sum()) == 0
+    critic = float(losses.numbers["value_loss"].mean())
+    assert float(losses.items.mean().detach()) == pytest.approx(0.1 * critic, abs=1e-5)
+    assert [len(one) for one in group.completions] == [len(one) for one in group.meta.old_logps]
+
+
+def test_what_a_rollout_knows_is_each_models_own(objective, prompts, build, one_by_one):
+    made, scorer = objective("ppo", beta=0.3, eos_penalty=0.0), Scorer(build("llama"))
+    prepared = made.prepare(scorer, prompts, 0)
+    policy, reference = (one_by_one(model, prepared) for model in (scorer.model, build("llama", seed=1)))
+    critic = build("llama", seed=2, reward=True)
+    kl = [float((p - r).sum().detach()) for p, r in zip(policy, reference, strict=True)]
+    assert [one for group in prepared for one in group.meta.kl] == pytest.approx(kl, abs=1e-4)
+    for group in prepared:
+        for ids, values in zip(group.completions, group.meta.old_values, strict=True):
+            hidden = critic.model(torch.tensor([group.prompt + ids])).last_hidden_state[0]
+            expected = critic.score(hidden)[-1 - len(ids) : -1, 0].detach()
+            torch.testing.assert_close(values, expected, rtol=0, atol=1e-5)
+        scored = [float(reward([group._replace(completions=(ids,))])) for ids in group.completions]
+        assert group.meta.rewards == pytest.approx(scored)
+
+
+def test_the_critic_learns_and_its_first_step_is_adamws(objective, prompts, build):
+    made, scorer = objective("ppo"), Scorer(build("llama"))
+    before = weights_of(made.critic.model)
+    losses = [float(one.numbers["value_loss"].mean()) for _, one in played(made, scorer, prompts)]
+    assert losses[1] < losses[0]
+    moved = max(
+        float((now - then).abs().max())
+        for now, then in zip(weights_of(made.critic.model), before, strict=True)
+    )
+    assert 0 < moved <= 3.1e-3  # AdamW goes at most its learning rate a step
+    assert all(weight.grad is None for weight in made.critic.model.parameters())
+
+
+def test_packs_change_no_gradient_of_ppo(objective, prompts, build):
+    def gradients(tokens_at_once):
+        made, scorer = objective("ppo"), Scorer(build("llama"))
+        prepared = made.prepare(scorer, prompts, 0)
+        for pack in [prepared] if tokens_at_once else [[group] for group in prepared]:
+            (made.losses(scorer, pack).items.sum() / 8).backward()
+        both = [*scorer.model.parameters(), *made.critic.model.parameters()]
+        return [weight.grad for weight in both if weight.grad is not None]
+
+    for one, other in zip(gradients(True), gradients(False), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-5)
+
+
+def test_checkpoints_within_a_rollout_are_refused(here, scratch):
+    walk = here.entry("rloo").optimisation.model_dump() | {"checkpoint_every": 3}
+    entry = {"method": "ppo", "reward": "model", "eos_penalty": 0.1, "optimisation": walk, **OWN["ppo"]}
+    with pytest.raises(Refusal, match="3 would cut a rollout of 2 epochs in two; set a multiple of 2"):
+        here.trainer(methods.load("ppo").Config.model_validate(entry), scratch)

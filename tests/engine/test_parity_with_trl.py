@@ -12,7 +12,7 @@ from trl.experimental.orpo import ORPOTrainer
 from trl.trainer import rloo_trainer
 
 from tasks import methods
-from tasks.engine.families.online import Rollouts, Sampled
+from tasks.engine.families.online import Drawing, Rollouts, Sampled
 from tasks.engine.families.pairs import Known, Preferences
 from tasks.engine.groups import Group
 from tasks.engine.scoring import Scorer
@@ -206,7 +206,7 @@ def test_rloo_is_trls(shape, lora, build, ragged, walk, one_by_one, common, toke
     seen = SimpleNamespace(
         loss=rloo.loss, advantages=lambda *given: made.append(rloo.advantages(*given)) or made[-1]
     )
-    objective = Rollouts(seen, entry, None, None, eos=1, max_new_tokens=9, tokens_at_once=1, seed=0)
+    objective = Rollouts(seen, entry, Drawing(len, 1, 9, 1, 0), None)
     assert_equal(ours(policy_of(build(shape), lora), objective, known), trls)
     torch.testing.assert_close(made[-1].flatten(), inputs["advantages"], rtol=0, atol=CLOSE)
     assert float(inputs["advantages"].abs().max()) > 0.5

@@ -14,7 +14,7 @@ from tasks import methods
 from tasks.refusal import Refusal
 from tasks.settings import Branch
 
-FAMILIES = ("pairs", "unpaired", "online", "distil")  # and base, which has the methods of pairs
+FAMILIES = ("pairs", "unpaired", "online", "distil", "critic")  # and base, which has the methods of pairs
 NUMBERS = ("integer", "number")
 READ_BY_A_STAGE = {"ratings"}  # tests/test_unpaired.py
 BOUNDS = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
@@ -96,19 +96,24 @@ def test_it_says_what_the_first_step_logs_where_it_has_a_reference(method, name,
 
 
 def observed(project, settings, scratch, method):
-    """All that a branch's settings can change in its own engine: what a step makes of fixed ids and rewards."""
+    """All that a branch's settings can change in its own engine: what three steps make of fixed prompts."""
     torch.manual_seed(0)
     trainer = project.trainer(settings, scratch)
     with torch.no_grad():  # a policy that has moved
         for weight in trainer.model.parameters():
             weight.add_(0.2 * weight.abs().mean() * torch.randn_like(weight))
     batch = [trainer.train_dataset[place][1] for place in range(min(8, len(trainer.train_dataset)))]
-    prepared = trainer.objective.prepare(trainer.scorer, batch, 0)
-    losses = trainer.objective.losses(trainer.scorer, prepared)
-    grads = torch.autograd.grad(losses.items.sum(), list(trainer.model.parameters()), allow_unused=True)
-    numbers = {name: values.tolist() for name, values in losses.numbers.items()}
-    total = sum(float(grad.double().abs().sum()) for grad in grads if grad is not None)
-    return json.dumps([losses.items.tolist(), numbers, total, [group.completions for group in prepared]])
+    seen = []
+    for step in (1, 2, 3):
+        prepared = trainer.objective.prepare(trainer.scorer, batch, len(batch) * step)
+        losses = trainer.objective.losses(trainer.scorer, prepared)
+        losses.items.sum().backward()
+        numbers = {name: values.tolist() for name, values in losses.numbers.items()}
+        grads = [weight.grad for weight in trainer.model.parameters() if weight.grad is not None]
+        total = sum(float(grad.double().abs().sum()) for grad in grads)
+        seen += [losses.items.tolist(), numbers, total, [group.completions for group in prepared]]
+        trainer.objective.stepped(trainer.scorer, step)
+    return json.dumps(seen)
 
 
 def test_every_coefficient_is_read(method, name, here, scratch):

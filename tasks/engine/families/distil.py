@@ -9,7 +9,6 @@ while the two adapters are near each other.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -18,13 +17,11 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tasks.engine.families import online
-from tasks.engine.families.online import Reward
+from tasks.engine.families.online import Drawing
 from tasks.engine.fitting import GroupTrainer, Losses
-from tasks.engine.generation import Completion
-from tasks.engine.groups import Group, packed
+from tasks.engine.groups import Group
 from tasks.engine.journal import Journal
 from tasks.engine.models import SFT
-from tasks.engine.sampling import sample, seeded
 from tasks.engine.scoring import Scorer
 from tasks.refusal import Refusal
 from tasks.settings import Compute, Text
@@ -48,20 +45,8 @@ class Ranked(NamedTuple):
 class Distillation:
     """A method's loss of one summary of the policy and the anchor's best, a prompt."""
 
-    def __init__(
-        self,
-        method: ModuleType,
-        entry: Any,
-        reward: Reward,
-        *,
-        eos: int,
-        max_new_tokens: int,
-        tokens_at_once: int,
-        seed: int,
-    ):
-        self._method, self._entry, self._reward = method, entry, reward
-        self._eos, self._max_new_tokens, self._seed = eos, max_new_tokens, seed
-        self._tokens_at_once = tokens_at_once
+    def __init__(self, method: ModuleType, entry: Any, drawing: Drawing):
+        self._method, self._entry, self._drawing = method, entry, drawing
         self.anchor: Scorer | None = None  # at first a copy of the policy
 
     def items(self, group: Group) -> int:
@@ -73,23 +58,23 @@ class Distillation:
     def prepare(self, scorer: Scorer, batch: Sequence[Group], place: int) -> list[Group]:
         """Each prompt with the policy's summary and the anchor's best, ranked."""
         anchor, places = self._known_anchor(), range(place, place + len(batch))
-        own = self._drawn(scorer, batch, 1, places)
-        theirs = self._drawn(anchor, batch, self._entry.anchor_samples, [ANCHORS + one for one in places])
-        answered = [
-            group._replace(completions=tuple(tuple(one.ids) for one in chain(mine, others)))
-            for group, mine, others in zip(batch, own, theirs, strict=True)
-        ]
-        ended = torch.tensor([[one.ended for one in chain(*both)] for both in zip(own, theirs, strict=True)])
-        rewards_PK = self._rewards(answered) - self._entry.eos_penalty * ~ended
-        mine = [group._replace(completions=group.completions[:1]) for group in answered]
-        logps, anchor_logps = (self._logps(each, mine) for each in (scorer, anchor))
-        own_P, theirs_PK = rewards_PK[:, 0], rewards_PK[:, 1:]
+        mine, own_ended = self._drawing.answered(scorer, batch, 1, places)
+        theirs, ended = self._drawing.answered(
+            anchor, batch, self._entry.anchor_samples, [ANCHORS + one for one in places]
+        )
+        price = self._entry.eos_penalty
+        own_P = (self._drawing.rewards(mine) - price * ~own_ended)[:, 0]
+        theirs_PK = self._drawing.rewards(theirs) - price * ~ended
+        logps, anchor_logps = (self._drawing.sums(each, mine)[:, 0] for each in (scorer, anchor))
         advantages = self._method.advantages(self._entry, own_P, theirs_PK, logps - anchor_logps)
         best = theirs_PK[:, : self._entry.best_of].argmax(1).tolist()  # the first one of equals
         told = [advantages, anchor_logps, own_P, theirs_PK.mean(1), theirs_PK[range(len(best)), best]]
+        columns = [*(column.tolist() for column in told), own_ended[:, 0].tolist()]
         return [
-            group._replace(completions=(group.completions[0], group.completions[1 + number]), meta=ranked)
-            for group, number, ranked in zip(answered, best, self._ranked(told, ended[:, 0]), strict=True)
+            group._replace(
+                completions=(group.completions[0], others.completions[number]), meta=Ranked(*numbers)
+            )
+            for group, others, number, *numbers in zip(mine, theirs, best, *columns, strict=True)
         ]
 
     def losses(self, scorer: Scorer, pack: Sequence[Group]) -> Losses:
@@ -135,40 +120,6 @@ class Distillation:
         assert self.anchor is not None
         return self.anchor
 
-    def _drawn(
-        self, scorer: Scorer, batch: Sequence[Group], completions: int, places: Sequence[int]
-    ) -> list[list[Completion]]:
-        return sample(
-            scorer,
-            [group.prompt for group in batch],
-            completions=completions,
-            max_new_tokens=self._max_new_tokens,
-            batch_size=len(batch) * completions,
-            eos=self._eos,
-            generators=seeded(self._seed, places),
-        )
-
-    @torch.no_grad()
-    def _rewards(self, answered: Sequence[Group]) -> torch.Tensor:
-        """(P, 1 + K): of the policy's summary first."""
-        rewards = torch.zeros(len(answered), 1 + self._entry.anchor_samples)
-        for pack in packed(answered, self._tokens_at_once):
-            found = self._reward([answered[number] for number in pack])
-            rewards[pack] = found.float().cpu().view(len(pack), -1)
-        return rewards
-
-    @torch.no_grad()
-    def _logps(self, scorer: Scorer, groups: Sequence[Group]) -> torch.Tensor:
-        """(P,): of each prompt's only completion, in nats a sequence."""
-        found = torch.zeros(len(groups))
-        for pack in packed(groups, self._tokens_at_once):
-            found[pack] = scorer.score([groups[number] for number in pack]).sums().cpu()
-        return found
-
-    def _ranked(self, told: Sequence[torch.Tensor], ended: torch.Tensor) -> list[Ranked]:
-        columns = [*(column.tolist() for column in told), ended.tolist()]
-        return [Ranked(*row) for row in zip(*columns, strict=True)]
-
 
 def trainer(
     method: ModuleType,
@@ -192,15 +143,14 @@ def trainer(
             f"holds {len(data)} prompts, and a step takes {taken}",
             "lower batch_size x gradient_accumulation under branches.distil, or give more pairs",
         )
-    objective = Distillation(
-        method,
-        entry,
+    drawing = Drawing(
         online.reward_of(entry, tokenizer, pairs, compute, journal),
-        eos=tokenizer.eos_token_id,
-        max_new_tokens=text.max_completion_tokens,
-        tokens_at_once=compute.tokens_at_once,
-        seed=common["data_seed"],
+        tokenizer.eos_token_id,
+        text.max_completion_tokens,
+        compute.tokens_at_once,
+        common["data_seed"],
     )
+    objective = Distillation(method, entry, drawing)
     made = GroupTrainer(
         policy,
         objective,

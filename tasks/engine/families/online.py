@@ -22,7 +22,7 @@ from tasks.engine.fitting import GroupTrainer, Losses
 from tasks.engine.groups import Group, packed
 from tasks.engine.journal import Journal
 from tasks.engine.models import MANIFEST, SFT, load_policy, load_reward
-from tasks.engine.sampling import Completion, sample, seeded
+from tasks.engine.sampling import sample, seeded
 from tasks.engine.scoring import Scorer
 from tasks.engine.text import decode, encode_prompt
 from tasks.measures.gold import judge_of
@@ -44,24 +44,56 @@ class Sampled(NamedTuple):
     ended: list[bool]
 
 
+class Drawing(NamedTuple):
+    """How completions are drawn and judged; what each is drawn with depends on `seed` and its place alone."""
+
+    reward: Reward
+    eos: int
+    max_new_tokens: int
+    tokens_at_once: int  # of one forward pass
+    seed: int
+
+    def answered(
+        self, scorer: Scorer, batch: Sequence[Group], completions: int, places: Sequence[int]
+    ) -> tuple[list[Group], torch.Tensor]:
+        """The prompts with K completions each, and whether each of them ended, (P, K)."""
+        sampled = sample(
+            scorer,
+            [group.prompt for group in batch],
+            completions=completions,
+            max_new_tokens=self.max_new_tokens,
+            batch_size=len(batch) * completions,
+            eos=self.eos,
+            generators=seeded(self.seed, places),
+        )
+        answered = [
+            group._replace(completions=tuple(tuple(one.ids) for one in some))
+            for group, some in zip(batch, sampled, strict=True)
+        ]
+        return answered, torch.tensor([[one.ended for one in some] for some in sampled])
+
+    def rewards(self, answered: Sequence[Group]) -> torch.Tensor:
+        """(P, K), of groups of K completions each."""
+        return self.in_packs(answered, self.reward)
+
+    def sums(self, scorer: Scorer, answered: Sequence[Group]) -> torch.Tensor:
+        """(P, K): log-probabilities in nats a sequence."""
+        return self.in_packs(answered, lambda some: scorer.score(some).sums())
+
+    @torch.no_grad()
+    def in_packs(self, answered: Sequence[Group], numbers: Reward) -> torch.Tensor:
+        """(P, K): one number a completion, a pack at a time."""
+        found = torch.zeros(len(answered), len(answered[0].completions))
+        for pack in packed(answered, self.tokens_at_once):
+            found[pack] = numbers([answered[number] for number in pack]).float().cpu().view(len(pack), -1)
+        return found
+
+
 class Rollouts:
     """A method's loss of every completion that the policy samples."""
 
-    def __init__(
-        self,
-        method: ModuleType,
-        entry: Any,
-        reward: Reward,
-        reference: Scorer | None,
-        *,
-        eos: int,
-        max_new_tokens: int,
-        tokens_at_once: int,
-        seed: int,
-    ):
-        self._method, self._entry, self._reward, self._reference = method, entry, reward, reference
-        self._eos, self._max_new_tokens, self._seed = eos, max_new_tokens, seed
-        self._tokens_at_once = tokens_at_once
+    def __init__(self, method: ModuleType, entry: Any, drawing: Drawing, reference: Scorer | None):
+        self._method, self._entry, self._drawing, self._reference = method, entry, drawing, reference
         self._asks_baseline = "baseline" in signature(method.advantages).parameters
         self._past = torch.zeros(2, dtype=torch.float64)  # sum and number of the rewards of earlier steps
         self._now = torch.zeros(2, dtype=torch.float64)  # the same of this one
@@ -70,32 +102,11 @@ class Rollouts:
         return self._entry.completions
 
     def prepare(self, scorer: Scorer, batch: Sequence[Group], place: int) -> list[Group]:
-        """The prompts with K completions each; what each is drawn with depends on seed and its place alone."""
-        sampled = sample(
-            scorer,
-            [group.prompt for group in batch],
-            completions=self._entry.completions,
-            max_new_tokens=self._max_new_tokens,
-            batch_size=len(batch) * self._entry.completions,
-            eos=self._eos,
-            generators=seeded(self._seed, range(place, place + len(batch))),
-        )
-        answered = [
-            group._replace(completions=tuple(tuple(one.ids) for one in some))
-            for group, some in zip(batch, sampled, strict=True)
-        ]
-        return self._judged(scorer, answered, sampled)
-
-    def _judged(self, scorer: Scorer, answered: list[Group], sampled: list[list[Completion]]) -> list[Group]:
-        K = self._entry.completions
-        rewards, logps = torch.zeros(len(answered), K), torch.zeros(len(answered), K)
-        with torch.no_grad():
-            for pack in packed(answered, self._tokens_at_once):
-                some = [answered[number] for number in pack]
-                rewards[pack] = self._reward(some).float().cpu().view(-1, K)
-                logps[pack] = self._reference_logps(scorer, some).cpu().view(-1, K)
-        ended = torch.tensor([[one.ended for one in some] for some in sampled])
-        rewards -= self._entry.eos_penalty * ~ended
+        """The prompts with K completions each, what their reward is and what the reference makes of them."""
+        places = range(place, place + len(batch))
+        answered, ended = self._drawing.answered(scorer, batch, self._entry.completions, places)
+        rewards = self._drawing.rewards(answered) - self._entry.eos_penalty * ~ended
+        logps = self._drawing.in_packs(answered, lambda some: self._reference_logps(scorer, some))
         return [
             group._replace(meta=Sampled(*numbers))
             for group, *numbers in zip(
@@ -182,19 +193,16 @@ def trainer(
     reference = None
     if entry.optimisation.lora is None:
         reference = Scorer(load_policy(SFT, compute), said=journal.say)
-    objective = Rollouts(
-        method,
-        entry,
+    drawing = Drawing(
         reward_of(entry, tokenizer, pairs, compute, journal),
-        reference,
-        eos=tokenizer.eos_token_id,
-        max_new_tokens=text.max_completion_tokens,
-        tokens_at_once=compute.tokens_at_once,
-        seed=common["data_seed"],
+        tokenizer.eos_token_id,
+        text.max_completion_tokens,
+        compute.tokens_at_once,
+        common["data_seed"],
     )
     return GroupTrainer(
         policy,
-        objective,
+        Rollouts(method, entry, drawing, reference),
         data,
         common,
         entry.optimisation,
