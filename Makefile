@@ -2,10 +2,14 @@
 PYTHON ?= python3
 PIP = .venv/bin/python -m pip install --constraint constraints.txt
 
-.PHONY: run ui deploy test check bench base
+.PHONY: run run-all ui deploy test check bench base
 
 run: .venv/installed
 	@.venv/bin/python -m flows.pipeline
+
+# every method, three seeds each, in a worktree of HEAD; goes on where it was stopped
+run-all: .venv/installed
+	@.venv/bin/python -m flows.every
 
 # Prefect's and MLflow's pages and the worker behind Prefect's Run button, until Ctrl-C
 ui: .venv/installed

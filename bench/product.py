@@ -22,7 +22,7 @@ from tasks.engine.training import in_order
 from tasks.methods import dpo
 
 BETAS, SEEDS = (0.02, 0.05, 0.1, 0.2), (0, 1, 2)
-PAIRS, BATCH, STEPS = 8, 4, 2  # a run is one epoch
+PAIRS, BATCH, STEPS = 16, 8, 2  # a run is one epoch
 FLOOR = 4
 WARM = 2  # runs of each side that come first, for parity
 WALK = optimisation(BATCH, STEPS)

@@ -4,6 +4,7 @@ What Prefect the user has, a profile, a server, a Cloud login in the environment
 server at a time works on the database: while `make ui` runs, `make run` uses its server.
 """
 
+import atexit
 import os
 import socket
 import sys
@@ -21,6 +22,7 @@ PORT = 4200  # Prefect's own; the next free one where it is taken
 AUTH = "GALLIM_UI_AUTH"  # "user:password", for a machine that others can log in to
 
 _held: int | None = None  # the lock of whoever runs the server, for this process's life
+_started: Service | None = None  # before anyone waited for it
 
 
 def settle(who: str = "make run", first: int = 0) -> str | None:
@@ -87,15 +89,25 @@ def server() -> Service:
     return Service("prefect-server", words, health())
 
 
+def start() -> None:
+    """Starts the server, where it is this process's to run: it comes up while this process imports prefect."""
+    global _started
+    if _held is not None:
+        _started = server()
+        _started.start()
+        atexit.register(_started.stop)  # whatever ends this process before `serving`
+
+
 @contextmanager
 def serving() -> Iterator[None]:
     """A server that answers: another process's, or one that ends with the block."""
-    one = server()
+    one = _started or server()
     if _held is None:
         one.wait(alive=lambda: True)  # it may be starting
         yield
         return
-    one.start()
+    if not one.alive():
+        one.start()
     try:
         one.wait()
         yield

@@ -15,6 +15,7 @@ if __name__ == "__main__":  # before prefect is imported, which reads its settin
     from flows import local
 
     local.settle()
+    local.start()
 
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE

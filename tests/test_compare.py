@@ -16,7 +16,7 @@ from tasks import compare as stage
 from tasks.measures.comparison import HIGHER, LOWER, SAME
 from tasks.parameters import Branches, Compare
 from tasks.refusal import Refusal
-from tasks.settings import Branch
+from tasks.settings import FAMILIES, Branch
 
 PROMPTS, SAMPLES, SEEDS = 60, 2, [0, 1]
 COMPARE = Compare(confidence=0.95, resamples=1000, seed=0)
@@ -30,9 +30,8 @@ SHARED = np.random.default_rng(7).uniform(0.3, 0.7, PROMPTS)  # how hard each pr
 
 def entries(*names: str) -> Branches:
     """Branches as params.yaml would give them; compare reads no more than their names and methods."""
-    return Branches.model_construct(
-        pairs={name: Branch.model_construct(method="dpo") for name in names}, online={}
-    )
+    pairs = {name: Branch.model_construct(method="dpo") for name in names}
+    return Branches.model_construct(**{**{family: {} for family in FAMILIES}, "pairs": pairs})
 
 
 def evaluation(

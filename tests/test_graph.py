@@ -199,11 +199,23 @@ class Graph:
         (folder / "tasks/__main__.py").write_text(FAKE)
         walk = given["branches"]["pairs"]["dpo"]["optimisation"]
         kto = {"beta": 0.1, "desirable_weight": 1.0, "undesirable_weight": 1.0, "ratings": "pairs"}
+        rewarded = {"reward": "model", "eos_penalty": 1.0, "optimisation": walk}
+        ppo = {
+            "beta": 0.1,
+            "completions": 1,
+            "epochs": 4,
+            "clip": 0.2,
+            "value_clip": 0.2,
+            "value_weight": 0.1,
+        }
+        ppo |= {"discount": 1.0, "trace": 0.95, "critic_learning_rate": 1e-3}
         given["branches"] = {
             "pairs": {"dpo": given["branches"]["pairs"]["dpo"]},
             "base": {"orpo_from_base": {"method": "orpo", "weight": 0.1, "optimisation": walk}},
             "unpaired": {"kto": {"method": "kto", **kto, "optimisation": walk}},
             "online": {"rloo": given["branches"]["online"]["rloo"]},
+            "distil": {"jbond": {"method": "jbond", **rewarded, "beta": 0.5, "gamma": 1.0, "eta": 0.1}},
+            "critic": {"ppo": {"method": "ppo", **rewarded, **ppo}},
         }
         self.write(given | {"seeds": [0]})
         (folder / "bin").mkdir()
@@ -397,7 +409,9 @@ def test_the_reward_models_settings_run_no_training_of_pairs(graph, stages):
     given = graph.params()
     given["reward"]["source"]["center"] += 0.01
     graph.write(given)
-    assert graph.repro() == of(stages, "reward", "align-online", "evaluate", "compare")
+    assert graph.repro() == of(
+        stages, "reward", "align-online", "align-distil", "align-critic", "evaluate", "compare"
+    )
 
 
 def test_the_evaluations_settings_run_no_training(graph, stages):
@@ -420,7 +434,7 @@ def test_a_new_seed_runs_that_seed(graph, stages):
     given = graph.params()
     given["seeds"] = [0, 7]
     graph.write(given)
-    branches = ("pairs@dpo", "base@orpo_from_base", "unpaired@kto", "online@rloo")
+    branches = [f"{family}@{name}" for family, entries in given["branches"].items() for name in entries]
     new = {f"{stage}-{name}-7" for stage in ("align", "evaluate") for name in branches}
     assert graph.repro() == {*new, "compare"}
 
@@ -429,7 +443,7 @@ def test_a_new_seed_runs_that_seed(graph, stages):
     ("file", "again"),
     [
         ("methods/dpo.py", ("method-pairs@dpo", "align-pairs@dpo-", "evaluate-pairs@dpo-", "compare")),
-        ("engine/families/online.py", ("align-online", "evaluate-online", "compare")),
+        ("engine/families/distil.py", ("align-distil", "evaluate-distil", "compare")),
         ("measures/surface.py", ("evaluate", "compare")),
         ("measures/words.py", ("compare",)),
     ],

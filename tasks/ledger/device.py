@@ -30,7 +30,7 @@ def hold(device: str, threads: int) -> Iterator[str]:
     A process that gets a GPU sees no other from then on (CUDA_VISIBLE_DEVICES), so this comes before its
     first CUDA call. A Trainer that saw two would split every batch over both and change the numbers.
     """
-    slots = _slots(device)
+    slots = all_slots(device)
     needed = min(threads, len(slots)) if None in slots.values() else 1
     told = False
     while len(taken := _free(slots, needed)) < needed:
@@ -65,7 +65,8 @@ def _give_back(taken: dict[str, int]) -> None:
         os.close(handle)
 
 
-def _slots(device: str) -> Slots:
+def all_slots(device: str) -> Slots:
+    """Every slot that there is on this machine for stages of `device`: auto, cpu or cuda."""
     gpus = _visible_gpus() if device != "cpu" else []
     if gpus:
         return {f"cuda-{gpu}": gpu for gpu in gpus}

@@ -35,12 +35,15 @@ def normalise(text: str) -> str:
 
 
 class Morphemes:
-    """What RougeScorer asks of a tokenizer: `tokenize(text)`, its morphemes; each text is analysed once."""
+    """What RougeScorer asks of a tokenizer: `tokenize(text)`, its morphemes; each text is analysed once.
+
+    Without Kiwi's dictionary of names of several words, each of which would be one morpheme and takes seconds to load.
+    """
 
     def __init__(self) -> None:
         from kiwipiepy import Kiwi
 
-        self._kiwi = Kiwi(num_workers=1)
+        self._kiwi = Kiwi(num_workers=1, load_multi_dict=False)
         self.tokenize = functools.lru_cache(maxsize=100_000)(self._tokenize)
 
     def _tokenize(self, text: str) -> tuple[str, ...]:

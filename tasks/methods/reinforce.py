@@ -1,7 +1,7 @@
 """REINFORCE with a running mean of the rewards as its baseline.
 
-Williams (1992) for language models as in Ahmadian, Cremer, Galle, Fadaee, Kreutzer, Pietquin, Ustun, Hooker (2024),
-arXiv 2402.14740, equation 6. For each prompt, completions y_i ~ pi at T = 1; the whole completion is one action:
+Williams (1992), for language models as in Ahmadian, Cremer, Galle, Fadaee, Kreutzer, Pietquin, Ustun, Hooker
+(2024), arXiv 2402.14740, equation 6. For each prompt, completions y_i ~ pi at T = 1; the whole completion is an action:
 
     R_i = r(x, y_i) - beta * [log pi(y_i|x) - log pi_sft(y_i|x)]
     A_i = R_i - b,  b the mean of R over all earlier steps

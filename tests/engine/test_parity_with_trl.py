@@ -7,8 +7,6 @@ import torch
 from datasets import Dataset
 from peft import get_peft_model
 from trl import DPOConfig, RewardConfig, RewardTrainer, RLOOConfig, SFTConfig, SFTTrainer
-from trl.experimental.cpo import CPOTrainer
-from trl.experimental.orpo import ORPOTrainer
 from trl.trainer import rloo_trainer
 
 from tasks import methods
@@ -136,8 +134,12 @@ def test_every_loss_that_has_an_engine_trl_is_held_against_it():
 
 
 @pytest.mark.parametrize("name", ["orpo", "simpo"])
-def test_a_loss_without_reference_is_that_of_trls_experimental_trainer(name, walk):
+def test_a_loss_without_reference_is_that_of_trls_experimental_trainer(name, walk, monkeypatch):
     """Of mean token log-probabilities; TRL's NLL is over the prompt too, so ORPO's is compared without it."""
+    monkeypatch.setenv("TRL_EXPERIMENTAL_SILENCE", "1")
+    from trl.experimental.cpo import CPOTrainer
+    from trl.experimental.orpo import ORPOTrainer
+
     means = [-torch.rand(5, generator=torch.Generator().manual_seed(n)) * 3 - 0.01 for n in (1, 2)]
     tokens = [torch.tensor([3, 9, 1, 4, 20]), torch.tensor([5, 2, 6, 1, 11])]
     own = {"weight": 0.3} if name == "orpo" else {"beta": 2.0, "gamma": 0.7}

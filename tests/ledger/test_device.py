@@ -69,7 +69,7 @@ def test_two_stages_have_no_more_threads_than_there_are_cores(first, second, wai
 
     def slept(seconds: float) -> None:
         assert waits
-        free = device._free(device._slots("cpu"), 3)
+        free = device._free(device.all_slots("cpu"), 3)
         device._give_back(free)
         assert len(free) == max(0, 3 - first)
         raise InterruptedError

@@ -16,6 +16,12 @@ from tasks.settings import Branch
 
 FAMILIES = ("pairs", "unpaired", "online", "distil", "critic")  # and base, which has the methods of pairs
 NUMBERS = ("integer", "number")
+EXAMPLES = {
+    "raft.beta": (0.0, 1.0),  # it takes part in a choice alone
+    "bond.anchor_samples": (8, 16),
+    "ppo.value_clip": (0.01, 0.1),  # of values that move by tenths
+    "iterative_bond.anchor_samples": (8, 16),
+}
 READ_BY_A_STAGE = {"ratings"}  # tests/test_unpaired.py
 BOUNDS = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
 
@@ -26,8 +32,10 @@ def own_fields(method):
     return {name: field for name, field in fields.items() if name not in Branch.model_fields}
 
 
-def examples(field):
-    """Two values that the field allows."""
+def examples(field, name=""):
+    """Two values that the field allows, and that make a difference where such a method's own numbers are large."""
+    if name in EXAMPLES:
+        return EXAMPLES[name]
     if "enum" in field or field["type"] == "boolean":
         return tuple(field.get("enum", (False, True)))[:2]
     low = field.get("minimum", field.get("exclusiveMinimum", 0))
@@ -41,7 +49,7 @@ def entry(project, name, **changed):
     """Settings of a method that need not stand in params.yaml."""
     method = methods.load(name)
     walk = project.entry("dpo").optimisation.model_dump() | {"steps": 1, "batch_size": 8}
-    own = {field: examples(schema)[0] for field, schema in own_fields(method).items()}
+    own = {field: examples(schema, f"{name}.{field}")[0] for field, schema in own_fields(method).items()}
     return method.Config.model_validate({"method": name, "optimisation": walk, **own, **changed})
 
 
@@ -99,12 +107,12 @@ def observed(project, settings, scratch, method):
     """All that a branch's settings can change in its own engine: what three steps make of fixed prompts."""
     torch.manual_seed(0)
     trainer = project.trainer(settings, scratch)
-    with torch.no_grad():  # a policy that has moved
-        for weight in trainer.model.parameters():
-            weight.add_(0.2 * weight.abs().mean() * torch.randn_like(weight))
     batch = [trainer.train_dataset[place][1] for place in range(min(8, len(trainer.train_dataset)))]
     seen = []
     for step in (1, 2, 3):
+        with torch.no_grad():  # a policy that has moved
+            for weight in trainer.model.parameters():
+                weight.add_(0.2 * weight.abs().mean() * torch.randn_like(weight))
         prepared = trainer.objective.prepare(trainer.scorer, batch, len(batch) * step)
         losses = trainer.objective.losses(trainer.scorer, prepared)
         losses.items.sum().backward()
@@ -122,7 +130,7 @@ def test_every_coefficient_is_read(method, name, here, scratch):
     for field, schema in own_fields(method).items():
         if field in READ_BY_A_STAGE:
             continue
-        changed = entry(here, name, **{field: examples(schema)[1]})
+        changed = entry(here, name, **{field: examples(schema, f"{name}.{field}")[1]})
         assert observed(here, changed, scratch, method) != before, field
 
 
