@@ -110,8 +110,8 @@ def test_a_model_of_the_hub_is_fetched_at_its_revision_without_code_or_pickles(o
     assert done.returncode == 0, done.stderr
     told = json.loads(Path("reports/metrics/base.json").read_text())
     assert told["kind"] == "hub"
-    assert told["weights_sha256"] == models.verified_manifest(base.OUT)["weights_sha256"]
-    made, given = (models.load_policy(name, own.parameters.compute) for name in (base.OUT, models.SFT))
+    assert told["weights_sha256"] == models.verified_manifest(models.BASE)["weights_sha256"]
+    made, given = (models.load_policy(name, own.parameters.compute) for name in (models.BASE, models.SFT))
     assert all(torch.equal(a, b) for a, b in zip(made.parameters(), given.parameters(), strict=True))
     assert any(place.endswith("/model.safetensors") for place in hub.asked)
     assert not any(place.endswith((".bin", ".py")) for place in hub.asked)
@@ -128,7 +128,7 @@ def test_a_revision_that_is_not_there_is_refused_in_one_line(own, hub):
 
 
 def test_a_base_made_here_is_told_with_its_size_and_loss(here):
-    told, model = here.metrics["base"], models.load_policy(base.OUT, here.parameters.compute)
+    told, model = here.metrics["base"], models.load_policy(models.BASE, here.parameters.compute)
     assert told["kind"] == "scratch"
     assert told["parameters"] == sum(weight.numel() for weight in model.parameters())
     assert (told["vocabulary"], told["context_tokens"], told["documents"]) == (1000, 512, 40)
@@ -146,8 +146,8 @@ def test_an_own_model_is_taken_over_with_a_pad_token_and_plain_decoding(own):
     tokenizer.save_pretrained("models/own/base")
     own.change("base", source={"kind": "own"})
     assert own.run("base")["vocabulary"] == 1001
-    made = models.load_policy(base.OUT, own.parameters.compute)
-    assert models.load_tokenizer(base.OUT).pad_token_id == 1000 == made.generation_config.pad_token_id
+    made = models.load_policy(models.BASE, own.parameters.compute)
+    assert models.load_tokenizer(models.BASE).pad_token_id == 1000 == made.generation_config.pad_token_id
     assert made.generation_config.eos_token_id == tokenizer.eos_token_id
     assert (made.generation_config.min_p, made.generation_config.no_repeat_ngram_size) == (None, None)
     assert torch.equal(made.get_input_embeddings().weight[:1000], policy.get_input_embeddings().weight)

@@ -32,7 +32,7 @@ def made(here, scratch, notes, monkeypatch):
         given = here.parameters.sft.source.model_dump()
         given["neftune_noise_alpha"] = alpha
         given["optimisation"] |= {"steps": 2, "batch_size": 4, **walk}
-        tokenizer = models.load_tokenizer(sft.BASE)
+        tokenizer = models.load_tokenizer(models.BASE)
         parameters = here.parameters
         sft.train(
             TrainedSft.model_validate(given), tokenizer, parameters.text, parameters.compute, notes, scratch
@@ -43,7 +43,7 @@ def made(here, scratch, notes, monkeypatch):
 
 
 def rows(here, split="train"):
-    return sft.encoded(models.load_tokenizer(sft.BASE), split, here.parameters.text)
+    return sft.encoded(models.load_tokenizer(models.BASE), split, here.parameters.text)
 
 
 def taken(trainer):
@@ -147,7 +147,7 @@ def test_trls_stock_trainer_can_take_its_place(own):
     own.run("sft")
     assert [line["step"] for line in own.curve("sft")] == [1, 3]
     made = models.load_policy(models.SFT, own.parameters.compute)
-    assert not models.same_weights(made, sft.BASE)
+    assert not models.same_weights(made, models.BASE)
 
 
 def test_the_validation_loss_is_of_the_saved_model_without_noise(here):
@@ -186,8 +186,8 @@ def test_an_adapter_is_merged_into_the_whole_models_weights(own):
     assert "model.safetensors" in names
     assert not any("adapter" in name for name in names)
     made = models.load_policy(models.SFT, own.parameters.compute)
-    assert not models.same_weights(made, sft.BASE)
-    base = models.load_policy(sft.BASE, own.parameters.compute)
+    assert not models.same_weights(made, models.BASE)
+    base = models.load_policy(models.BASE, own.parameters.compute)
     assert torch.equal(made.get_input_embeddings().weight, base.get_input_embeddings().weight)
 
 
