@@ -15,7 +15,6 @@ import pytest
 import torch
 from transformers import GenerationConfig
 
-from tasks import base
 from tasks.corpus import dialogues
 from tasks.engine import models
 from tasks.refusal import Refusal
