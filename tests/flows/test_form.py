@@ -88,7 +88,7 @@ def test_a_page_of_another_commit_is_refused():
 def test_fields_say_what_params_py_says_of_them():
     fields = dict(leaves(SCHEMA))
     told = fields["parameters", "branches", "pairs", "dpo", "beta"]
-    assert told["default"] == 0.1
+    assert told["default"] == 0.5
     assert told["description"] == "strength of the pull to the SFT model"
     assert (told["exclusiveMinimum"], told["maximum"]) == (0, 10)
 
