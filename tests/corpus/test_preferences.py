@@ -91,7 +91,7 @@ def test_rows_without_a_difference_or_without_text_are_counted_not_kept(tmp_path
     ("row", "told"),
     [
         ("{", r"pairs.jsonl:2: is not JSON"),
-        ("[1]", r"pairs.jsonl:2: is not a JSON object; one object with prompt, chosen, rejected a line"),
+        ("[1]", r"pairs.jsonl:2: is not a JSON object; one object a line"),
         (GOOD | {"prompt": 5}, "pairs.jsonl:2: prompt: is neither text nor messages"),
         (GOOD | {"prompt": ["요약해"]}, "pairs.jsonl:2: prompt: is neither text nor messages"),
         (GOOD | {"prompt": [{"role": "user"}]}, "pairs.jsonl:2: prompt: is neither text nor messages"),
@@ -124,7 +124,7 @@ def test_a_file_without_a_usable_row_is_refused_with_the_counts(tmp_path):
 @pytest.mark.parametrize("name", ["none", "pairs.csv"])
 def test_a_place_without_preference_files_is_refused(name, tmp_path):
     (tmp_path / "pairs.csv").write_text("prompt,chosen,rejected")
-    with pytest.raises(Refusal, match=r"holds no .jsonl or .parquet file; put your preference rows there"):
+    with pytest.raises(Refusal, match=r"holds no .jsonl or .parquet file; put your rows there"):
         own_rows(tmp_path / name, chat)
 
 
