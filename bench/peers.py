@@ -14,7 +14,7 @@ from trl import DPOConfig, RLOOConfig, RLOOTrainer
 
 from bench.models import EOS, Models, text
 from bench.pairing import Side
-from tasks.engine.families.online import Drawing, Reward, Rollouts
+from tasks.engine.families.online import Drawing, Reference, Reward, Rollouts
 from tasks.engine.families.pairs import Known, Preferences
 from tasks.engine.fitting import GroupTrainer
 from tasks.engine.groups import Group, Ids
@@ -191,7 +191,7 @@ def our_rloo(
     entry = _rloo(len(prompts), completions)
     reward = reward or Scorer(models.reward()).rewards
     drawing = Drawing(reward, EOS, LONGEST, COMPUTE.tokens_at_once, seed=0)
-    objective = Watched(rloo, entry, drawing, Scorer(models.reference()))
+    objective = Watched(rloo, entry, drawing, Reference(Scorer(models.reference())))
     trainer = GroupTrainer(
         models.policy(),
         objective,

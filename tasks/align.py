@@ -38,9 +38,8 @@ def run(
     tokenizer = models.load_tokenizer(inputs.START)
     policy = models.load_policy(inputs.START, compute, trained=entry.optimisation.lora is None)
     common = training.arguments(entry.optimisation, compute, seed, scratch)
-    trainer = made_by.trainer(
-        method, entry, policy, tokenizer, common, train=train, text=text, compute=compute, journal=journal
-    )
+    job = training.Job(method, entry, policy, tokenizer, common, train, text, compute, journal)
+    trainer = made_by.trainer(job)
     require_start(trainer, branch, inputs.START)
     identity = training.JournalCallback(
         journal, f"{branch}-{seed}", method.identity(entry), TOLERANCE[compute.dtype]

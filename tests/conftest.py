@@ -137,9 +137,9 @@ class Project:
         tokenizer = models.load_tokenizer(models.SFT)
         policy = models.load_policy(models.SFT, compute)
         common = training.arguments(entry.optimisation, compute, seed, scratch)
-        more = {"text": self.parameters.text, "compute": compute, "journal": Notes()}
-        train = _rows(method.FAMILY, scratch)
-        return family.trainer(method, entry, policy, tokenizer, common, train=str(train), **more)
+        train, text = str(_rows(method.FAMILY, scratch)), self.parameters.text
+        job = training.Job(method, entry, policy, tokenizer, common, train, text, compute, Notes())
+        return family.trainer(job)
 
 
 def _rows(family: str, folder: Path) -> Path:

@@ -27,7 +27,7 @@ from transformers import (
 from tasks.engine import groups
 from tasks.engine.groups import Group
 from tasks.engine.scoring import Scorer
-from tasks.engine.training import adapter, in_order
+from tasks.engine.training import Job, adapter, in_order
 from tasks.refusal import Refusal
 from tasks.settings import Compute, Optimisation
 
@@ -179,6 +179,30 @@ class GroupTrainer(Trainer):
         return sum(self.objective.items(group) for batch in batches for group in batch) or 1
 
 
+def aligning(
+    job: Job,
+    objective: Objective,
+    data: Sequence[Group],
+    *,
+    reference: PreTrainedModel | None = None,
+    whole_epochs: bool = False,
+) -> GroupTrainer:
+    """The trainer of a branch: without dropout, else a policy that has not moved would differ from its reference."""
+    return GroupTrainer(
+        job.policy,
+        objective,
+        data,
+        job.common,
+        job.entry.optimisation,
+        job.compute,
+        job.tokenizer,
+        dropout=False,
+        reference=reference,
+        whole_epochs=whole_epochs,
+        said=job.journal.say,
+    )
+
+
 class _Memory(TrainerCallback):
     """Tells an objective of the optimizer's steps, and keeps its state beside every checkpoint."""
 
@@ -228,7 +252,7 @@ def _collate(rows: list[tuple[int, Group]]) -> dict[str, _Batch]:
 
 
 def without_dropout(model: PreTrainedModel) -> None:
-    """Nothing; its dropout is off for good, else a policy that has not moved would differ from its reference."""
+    """Nothing; its dropout is off for good."""
     for part in [*model.modules(), model.config.get_text_config()]:
         if isinstance(part, torch.nn.Dropout):
             part.p = 0.0

@@ -4,20 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from peft import LoraConfig, PeftModel
-from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainerCallback, set_seed
+from transformers import (
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    set_seed,
+)
 from transformers.trainer_utils import get_last_checkpoint
 
 from tasks.engine.journal import Journal
 from tasks.refusal import Refusal
-from tasks.settings import Compute, Lora, Optimisation
+from tasks.settings import Compute, Lora, Optimisation, Text
 
 POOL = 16  # batches that rows of like length are gathered from
 IN_ORDER: dict[str, Any] = {"train_sampling_strategy": "sequential"}
+
+
+class Job(NamedTuple):
+    """One branch and seed to train: what a family makes its trainer of."""
+
+    method: ModuleType
+    entry: Any  # the method's Config
+    policy: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    common: dict[str, Any]  # see `arguments`
+    train: str  # the family's file of rows
+    text: Text
+    compute: Compute
+    journal: Journal
 
 
 def arguments(optimisation: Optimisation, compute: Compute, seed: int, scratch: Path) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import torch
 from transformers import TrainerCallback
 
 from tasks import methods
-from tasks.engine.families.online import Drawing, Rollouts
+from tasks.engine.families.online import Drawing, Reference, Rollouts
 from tasks.engine.families.pairs import Known, Preferences
 from tasks.engine.fitting import Given, GroupTrainer, Losses
 from tasks.engine.scoring import Scorer
@@ -98,7 +98,7 @@ def rloo(walk):
             )
 
         drawing = Drawing(reward, eos=1, max_new_tokens=8, tokens_at_once=tokens_at_once, seed=3)
-        return Rollouts(made, entry, drawing, reference)
+        return Rollouts(made, entry, drawing, Reference(reference))
 
     return objective
 

@@ -9,7 +9,7 @@ import torch
 from tasks import methods
 from tasks.engine.families.critic import ActorCritic
 from tasks.engine.families.distil import Distillation
-from tasks.engine.families.online import Drawing, Rollouts
+from tasks.engine.families.online import Drawing, Reference, Rollouts
 from tasks.engine.fitting import GroupTrainer
 from tasks.engine.scoring import Scorer
 from tasks.engine.training import arguments, fit
@@ -60,10 +60,11 @@ def objective(walk, build):
         drawing = Drawing(reward, eos=1, max_new_tokens=8, tokens_at_once=10_000, seed=3)
         if method.FAMILY == "distil":
             return Distillation(method, entry, drawing)
+        reference = Reference(None if lora else Scorer(build("llama", seed=1)))
         if method.FAMILY == "critic":
             critic = Scorer(build("llama", seed=2, reward=True))
-            return ActorCritic(method, entry, drawing, Scorer(build("llama", seed=1)), critic)
-        return Rollouts(method, entry, drawing, None if lora else Scorer(build("llama", seed=1)))
+            return ActorCritic(method, entry, drawing, reference, critic)
+        return Rollouts(method, entry, drawing, reference)
 
     return made
 

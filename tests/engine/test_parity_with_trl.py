@@ -10,7 +10,7 @@ from trl import DPOConfig, RewardConfig, RewardTrainer, RLOOConfig, SFTConfig, S
 from trl.trainer import rloo_trainer
 
 from tasks import methods
-from tasks.engine.families.online import Drawing, Rollouts, Sampled
+from tasks.engine.families.online import Drawing, Reference, Rollouts, Sampled
 from tasks.engine.families.pairs import Known, Preferences
 from tasks.engine.groups import Group
 from tasks.engine.scoring import Scorer
@@ -208,7 +208,7 @@ def test_rloo_is_trls(shape, lora, build, ragged, walk, one_by_one, common, toke
     seen = SimpleNamespace(
         loss=rloo.loss, advantages=lambda *given: made.append(rloo.advantages(*given)) or made[-1]
     )
-    objective = Rollouts(seen, entry, Drawing(len, 1, 9, 1, 0), None)
+    objective = Rollouts(seen, entry, Drawing(len, 1, 9, 1, 0), Reference(None))
     assert_equal(ours(policy_of(build(shape), lora), objective, known), trls)
     torch.testing.assert_close(made[-1].flatten(), inputs["advantages"], rtol=0, atol=CLOSE)
     assert float(inputs["advantages"].abs().max()) > 0.5

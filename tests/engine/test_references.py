@@ -10,7 +10,7 @@ from tasks import methods
 from tasks.engine.families import pairs
 from tasks.engine.references import References, Unusable
 from tasks.engine.scoring import Scorer
-from tasks.engine.training import arguments
+from tasks.engine.training import Job, arguments
 
 WEIGHTS = "a" * 64
 
@@ -198,8 +198,7 @@ def test_a_trial_with_other_settings_computes_no_reference(
     optimisation = walk(**{name: changed[name] for name in changed if name not in ("beta", "method")})
     entry = method.Config(method=method.__name__.split(".")[-1], optimisation=optimisation, **own)
     common = arguments(optimisation, compute, 0, scratch)
-    given = {"train": "", "text": None, "compute": compute, "journal": notes}
-    trainer = pairs.trainer(method, entry, build("llama"), tokenizer, common, **given)
+    trainer = pairs.trainer(Job(method, entry, build("llama"), tokenizer, common, "", None, compute, notes))
     metas = {group.meta for _, group in trainer.train_dataset}
     assert metas
     assert metas <= set(zip(made.sums(asked)[::2], made.sums(asked)[1::2], strict=True))

@@ -13,17 +13,17 @@ from typing import Any, NamedTuple
 import pyarrow.parquet as pq
 import torch
 from torch.nn.utils.rnn import pad_sequence
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tasks.engine.families import online
-from tasks.engine.families.online import Drawing
-from tasks.engine.fitting import GroupTrainer, Losses
+from tasks.engine.families.online import Drawing, Reference
+from tasks.engine.fitting import GroupTrainer, Losses, Memoryless, aligning
 from tasks.engine.groups import Group
 from tasks.engine.journal import Journal
-from tasks.engine.models import SFT, load_policy, load_reward
+from tasks.engine.models import SFT, load_reward
 from tasks.engine.scoring import Scorer, completion_logps, values
+from tasks.engine.training import Job
 from tasks.refusal import Refusal
-from tasks.settings import Compute, Text
+from tasks.settings import Compute
 
 START = SFT
 TRAIN = online.TRAIN
@@ -42,7 +42,7 @@ class Played(NamedTuple):
     share: float  # a token's in the mean over all tokens of the batch, times its number of completions
 
 
-class ActorCritic:
+class ActorCritic(Memoryless):
     """A method's loss of every token that the policy has sampled, and of the critic's value before it."""
 
     def __init__(
@@ -50,7 +50,7 @@ class ActorCritic:
         method: ModuleType,
         entry: Any,
         drawing: Drawing,
-        reference: Scorer | None,
+        reference: Reference,
         critic: Scorer,
     ):
         self._method, self._entry, self._drawing = method, entry, drawing
@@ -65,9 +65,6 @@ class ActorCritic:
 
     def items(self, group: Group) -> int:
         return self._entry.completions
-
-    def begun(self, scorer: Scorer) -> None:
-        pass
 
     def prepare(self, scorer: Scorer, batch: Sequence[Group], place: int) -> list[Group]:
         """The prompts with K completions each; in the later epochs of a rollout that rollout again."""
@@ -146,7 +143,8 @@ class ActorCritic:
         answered, ended = drawing.answered(scorer, batch, K, range(place, place + len(batch)))
         rewards = drawing.rewards(answered) - self._entry.eos_penalty * ~ended
         logps = completion_logps(scorer, answered, drawing.tokens_at_once)
-        reference = self._reference_logps(scorer, answered)
+        with self._reference.beside(scorer) as theirs:
+            reference = completion_logps(theirs, answered, drawing.tokens_at_once)
         old_values = values(self.critic, answered, drawing.tokens_at_once)
         mask_RT = pad_sequence([torch.ones(len(one), dtype=torch.bool) for one in logps], batch_first=True)
         logps_RT, reference_RT, values_RT = (
@@ -169,58 +167,21 @@ class ActorCritic:
             for n, group in enumerate(answered)
         ]
 
-    def _reference_logps(self, scorer: Scorer, answered: Sequence[Group]) -> list[torch.Tensor]:
-        """With an adapter the reference is the policy with its adapter off: the same SFT weights."""
-        if self._reference is not None:
-            return completion_logps(self._reference, answered, self._drawing.tokens_at_once)
-        with scorer.model.disable_adapter():
-            return completion_logps(scorer, answered, self._drawing.tokens_at_once)
 
-
-def trainer(
-    method: ModuleType,
-    entry: Any,
-    policy: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    common: dict[str, Any],
-    *,
-    train: str,
-    text: Text,
-    compute: Compute,
-    journal: Journal,
-) -> GroupTrainer:
+def trainer(job: Job) -> GroupTrainer:
     """The trainer of one branch: T = 1, no top-p, dropout off in all four models."""
+    entry = job.entry
     if entry.optimisation.checkpoint_every % entry.epochs:
         raise Refusal(
             "params.yaml: branches.critic: checkpoint_every",
             f"{entry.optimisation.checkpoint_every} would cut a rollout of {entry.epochs} epochs in two",
             f"set a multiple of {entry.epochs}",
         )
-    pairs = pq.read_table(train).to_pylist()
-    data = online.groups(tokenizer, pairs)
-    common = {**common, "per_device_train_batch_size": online.prompts_a_batch(entry, len(data))}
-    reference = None
-    if entry.optimisation.lora is None:
-        reference = Scorer(load_policy(SFT, compute), said=journal.say)
-    drawing = Drawing(
-        online.reward_of(entry, tokenizer, pairs, compute, journal),
-        tokenizer.eos_token_id,
-        text.max_completion_tokens,
-        compute.tokens_at_once,
-        common["data_seed"],
-    )
-    return GroupTrainer(
-        policy,
-        ActorCritic(method, entry, drawing, reference, _critic(compute, journal)),
-        data,
-        common,
-        entry.optimisation,
-        compute,
-        tokenizer,
-        dropout=False,
-        reference=reference and reference.model,
-        said=journal.say,
-    )
+    pairs = pq.read_table(job.train).to_pylist()
+    data, reference = online.groups(job.tokenizer, pairs), Reference.of(job)
+    critic = _critic(job.compute, job.journal)
+    objective = ActorCritic(job.method, entry, Drawing.of(job, pairs), reference, critic)
+    return aligning(online.in_prompts(job, len(data)), objective, data, reference=reference.model)
 
 
 def told(curve: list[dict[str, float]]) -> dict[str, float | bool]:

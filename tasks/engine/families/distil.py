@@ -14,17 +14,15 @@ from typing import Any, NamedTuple
 
 import pyarrow.parquet as pq
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tasks.engine.families import online
 from tasks.engine.families.online import Drawing
-from tasks.engine.fitting import GroupTrainer, Losses
+from tasks.engine.fitting import GroupTrainer, Losses, aligning
 from tasks.engine.groups import Group
-from tasks.engine.journal import Journal
 from tasks.engine.models import SFT
 from tasks.engine.scoring import Scorer
+from tasks.engine.training import Job
 from tasks.refusal import Refusal
-from tasks.settings import Compute, Text
 
 START = SFT
 TRAIN = online.TRAIN
@@ -121,47 +119,19 @@ class Distillation:
         return self.anchor
 
 
-def trainer(
-    method: ModuleType,
-    entry: Any,
-    policy: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    common: dict[str, Any],
-    *,
-    train: str,
-    text: Text,
-    compute: Compute,
-    journal: Journal,
-) -> GroupTrainer:
+def trainer(job: Job) -> GroupTrainer:
     """The trainer of one branch: one optimizer step a draw, T = 1, no top-p, dropout off; batch_size counts prompts."""
-    pairs = pq.read_table(train).to_pylist()
-    data = online.groups(tokenizer, pairs)
-    taken = entry.optimisation.batch_size * entry.optimisation.gradient_accumulation
+    pairs, walk = pq.read_table(job.train).to_pylist(), job.entry.optimisation
+    data = online.groups(job.tokenizer, pairs)
+    taken = walk.batch_size * walk.gradient_accumulation
     if taken > len(data):
         raise Refusal(
-            train,
+            job.train,
             f"holds {len(data)} prompts, and a step takes {taken}",
             "lower batch_size x gradient_accumulation under branches.distil, or give more pairs",
         )
-    drawing = Drawing(
-        online.reward_of(entry, tokenizer, pairs, compute, journal),
-        tokenizer.eos_token_id,
-        text.max_completion_tokens,
-        compute.tokens_at_once,
-        common["data_seed"],
-    )
-    objective = Distillation(method, entry, drawing)
-    made = GroupTrainer(
-        policy,
-        objective,
-        data,
-        common,
-        entry.optimisation,
-        compute,
-        tokenizer,
-        dropout=False,
-        said=journal.say,
-    )
+    objective = Distillation(job.method, job.entry, Drawing.of(job, pairs))
+    made = aligning(job, objective, data)
     made.ref_model = objective.anchor and objective.anchor.model
     return made
 

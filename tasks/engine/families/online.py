@@ -8,7 +8,8 @@ those that it sampled with, and no pass is spent on them.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from inspect import signature
 from pathlib import Path
 from types import ModuleType
@@ -18,16 +19,15 @@ import pyarrow.parquet as pq
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from tasks.engine.fitting import GroupTrainer, Losses
+from tasks.engine.fitting import GroupTrainer, Losses, Memoryless, aligning
 from tasks.engine.groups import Group, packed
-from tasks.engine.journal import Journal
 from tasks.engine.models import MANIFEST, SFT, load_policy, load_reward
 from tasks.engine.sampling import sample, seeded
 from tasks.engine.scoring import Scorer
 from tasks.engine.text import decode, encode_prompt
+from tasks.engine.training import Job
 from tasks.measures.gold import judge_of
 from tasks.refusal import Refusal
-from tasks.settings import Compute, Text
 
 START = SFT
 TRAIN = "data/pairs/a.parquet"
@@ -52,6 +52,17 @@ class Drawing(NamedTuple):
     max_new_tokens: int
     tokens_at_once: int  # of one forward pass
     seed: int
+
+    @classmethod
+    def of(cls, job: Job, pairs: Sequence[dict[str, Any]]) -> Drawing:
+        """As the branch's entry and params.yaml have it; its reward is of these pairs' prompts."""
+        return cls(
+            reward_of(job, pairs),
+            job.tokenizer.eos_token_id,
+            job.text.max_completion_tokens,
+            job.compute.tokens_at_once,
+            job.common["data_seed"],
+        )
 
     def answered(
         self, scorer: Scorer, batch: Sequence[Group], completions: int, places: Sequence[int]
@@ -89,10 +100,36 @@ class Drawing(NamedTuple):
         return found
 
 
-class Rollouts:
+class Reference(NamedTuple):
+    """models/sft beside a policy: a model of its own, or the policy with its adapter off, which is the same weights."""
+
+    scorer: Scorer | None
+
+    @classmethod
+    def of(cls, job: Job) -> Reference:
+        """Loaded where the training has no adapter."""
+        if job.entry.optimisation.lora is not None:
+            return cls(None)
+        return cls(Scorer(load_policy(SFT, job.compute), said=job.journal.say))
+
+    @property
+    def model(self) -> PreTrainedModel | None:
+        return self.scorer and self.scorer.model
+
+    @contextmanager
+    def beside(self, policy: Scorer) -> Iterator[Scorer]:
+        """What scores as the reference, for as long as the context lasts."""
+        if self.scorer is not None:
+            yield self.scorer
+        else:
+            with policy.model.disable_adapter():
+                yield policy
+
+
+class Rollouts(Memoryless):
     """A method's loss of every completion that the policy samples."""
 
-    def __init__(self, method: ModuleType, entry: Any, drawing: Drawing, reference: Scorer | None):
+    def __init__(self, method: ModuleType, entry: Any, drawing: Drawing, reference: Reference):
         self._method, self._entry, self._drawing, self._reference = method, entry, drawing, reference
         self._asks_baseline = "baseline" in signature(method.advantages).parameters
         self._past = torch.zeros(2, dtype=torch.float64)  # sum and number of the rewards of earlier steps
@@ -106,20 +143,14 @@ class Rollouts:
         places = range(place, place + len(batch))
         answered, ended = self._drawing.answered(scorer, batch, self._entry.completions, places)
         rewards = self._drawing.rewards(answered) - self._entry.eos_penalty * ~ended
-        logps = self._drawing.in_packs(answered, lambda some: self._reference_logps(scorer, some))
+        with self._reference.beside(scorer) as reference:
+            logps = self._drawing.sums(reference, answered)
         return [
             group._replace(meta=Sampled(*numbers))
             for group, *numbers in zip(
                 answered, rewards.tolist(), logps.tolist(), ended.tolist(), strict=True
             )
         ]
-
-    def _reference_logps(self, scorer: Scorer, some: Sequence[Group]) -> torch.Tensor:
-        """With an adapter the reference is the policy with its adapter off: the same SFT weights."""
-        if self._reference is not None:
-            return self._reference.score(some).sums()
-        with scorer.model.disable_adapter():
-            return scorer.score(some).sums()
 
     def losses(self, scorer: Scorer, pack: Sequence[Group]) -> Losses:
         scores = scorer.score(pack, entropy=True)
@@ -143,9 +174,6 @@ class Rollouts:
             numbers["reward_std"] = rewards.std(1)
             numbers["frac_reward_zero_std"] = (rewards.std(1) < 1e-6).float()
         return Losses(losses, numbers)
-
-    def begun(self, scorer: Scorer) -> None:
-        pass
 
     def stepped(self, scorer: Scorer, step: int) -> None:
         self._past, self._now = self._past + self._now, torch.zeros_like(self._now)
@@ -174,49 +202,17 @@ def groups(tokenizer: PreTrainedTokenizerBase, pairs: Sequence[dict[str, Any]]) 
     return [Group(tuple(encode_prompt(tokenizer, prompt)), (), known) for prompt, known in gold.items()]
 
 
-def trainer(
-    method: ModuleType,
-    entry: Any,
-    policy: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    common: dict[str, Any],
-    *,
-    train: str,
-    text: Text,
-    compute: Compute,
-    journal: Journal,
-) -> GroupTrainer:
+def trainer(job: Job) -> GroupTrainer:
     """The trainer of one branch, strictly on-policy: one optimizer step a rollout, T = 1, no top-p, dropout off."""
-    pairs = pq.read_table(train).to_pylist()
-    data = groups(tokenizer, pairs)
-    common = {**common, "per_device_train_batch_size": prompts_a_batch(entry, len(data))}
-    reference = None
-    if entry.optimisation.lora is None:
-        reference = Scorer(load_policy(SFT, compute), said=journal.say)
-    drawing = Drawing(
-        reward_of(entry, tokenizer, pairs, compute, journal),
-        tokenizer.eos_token_id,
-        text.max_completion_tokens,
-        compute.tokens_at_once,
-        common["data_seed"],
-    )
-    return GroupTrainer(
-        policy,
-        Rollouts(method, entry, drawing, reference),
-        data,
-        common,
-        entry.optimisation,
-        compute,
-        tokenizer,
-        dropout=False,
-        reference=reference and reference.model,
-        said=journal.say,
-    )
+    pairs = pq.read_table(job.train).to_pylist()
+    data, reference = groups(job.tokenizer, pairs), Reference.of(job)
+    objective = Rollouts(job.method, job.entry, Drawing.of(job, pairs), reference)
+    return aligning(in_prompts(job, len(data)), objective, data, reference=reference.model)
 
 
-def prompts_a_batch(entry: Any, prompts: int) -> int:
-    """batch_size counts completions, and a micro-batch holds whole groups."""
-    rows = entry.optimisation.batch_size
+def in_prompts(job: Job, prompts: int) -> Job:
+    """The same with a batch size in prompts: batch_size counts completions, and a micro-batch holds whole groups."""
+    entry, rows = job.entry, job.entry.optimisation.batch_size
     if rows % entry.completions:
         raise Refusal(
             "params.yaml: branches.online",
@@ -230,7 +226,7 @@ def prompts_a_batch(entry: Any, prompts: int) -> int:
             f"holds {prompts} prompts, and a rollout takes {taken}",
             "lower batch_size x gradient_accumulation under branches.online, or give more pairs",
         )
-    return rows // entry.completions
+    return job._replace(common={**job.common, "per_device_train_batch_size": rows // entry.completions})
 
 
 def told(curve: list[dict[str, float]]) -> dict[str, float | bool]:
@@ -245,17 +241,11 @@ def told(curve: list[dict[str, float]]) -> dict[str, float | bool]:
     return found
 
 
-def reward_of(
-    entry: Any,
-    tokenizer: PreTrainedTokenizerBase,
-    pairs: Sequence[dict[str, Any]],
-    compute: Compute,
-    journal: Journal,
-) -> Reward:
+def reward_of(job: Job, pairs: Sequence[dict[str, Any]]) -> Reward:
     """What an entry's `reward` names, of groups with completions."""
-    if entry.reward == "judge":
-        return judge_reward(tokenizer, judge(pairs))
-    scorer = Scorer(load_reward(REWARD, compute), said=journal.say)
+    if job.entry.reward == "judge":
+        return judge_reward(job.tokenizer, judge(pairs))
+    scorer = Scorer(load_reward(REWARD, job.compute), said=job.journal.say)
     scale = json.loads((REWARD / MANIFEST).read_text(encoding="utf-8"))
     return lambda some: (scorer.rewards(some) - scale["mean"]) / scale["deviation"]
 

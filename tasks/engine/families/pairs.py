@@ -6,20 +6,21 @@ import inspect
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pyarrow.parquet as pq
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
-from tasks.engine.fitting import Given, GroupTrainer, Losses
+from tasks.engine.fitting import Given, GroupTrainer, Losses, aligning
 from tasks.engine.groups import Group
 from tasks.engine.journal import Journal
 from tasks.engine.models import SFT, load_policy, verified_manifest
 from tasks.engine.references import References, Unusable
 from tasks.engine.scoring import Scorer
 from tasks.engine.text import encode_completion, encode_prompt
-from tasks.settings import Branch, Compute, Text
+from tasks.engine.training import Job
+from tasks.settings import Branch, Compute
 
 START = SFT
 TRAIN = "data/pairs/a.parquet"
@@ -106,34 +107,13 @@ def _rewards(rewards: torch.Tensor) -> dict[str, torch.Tensor]:
     }
 
 
-def trainer(
-    method: ModuleType,
-    entry: Branch,
-    policy: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    common: dict[str, Any],
-    *,
-    train: str,
-    text: Text,
-    compute: Compute,
-    journal: Journal,
-) -> GroupTrainer:
+def trainer(job: Job) -> GroupTrainer:
     """The trainer of one branch, on fold A's pairs."""
-    data = groups(tokenizer, pq.read_table(train).to_pylist())
-    objective = Preferences(method, entry)
+    data = groups(job.tokenizer, pq.read_table(job.train).to_pylist())
+    objective = Preferences(job.method, job.entry)
     if objective.needs_reference:
-        data = with_reference(data, compute, journal)
-    return GroupTrainer(
-        policy,
-        objective,
-        data,
-        common,
-        entry.optimisation,
-        compute,
-        tokenizer,
-        dropout=False,
-        said=journal.say,
-    )
+        data = with_reference(data, job.compute, job.journal)
+    return aligning(job, objective, data)
 
 
 def told(curve: list[dict[str, float]]) -> dict[str, float | bool]:

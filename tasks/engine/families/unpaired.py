@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow.parquet as pq
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
-from tasks.engine.fitting import GroupTrainer, Losses, Memoryless
+from tasks.engine.fitting import GroupTrainer, Losses, Memoryless, aligning
 from tasks.engine.groups import Group, Ids, packed
 from tasks.engine.journal import Journal
 from tasks.engine.models import SFT, load_policy, verified_manifest
@@ -24,8 +24,9 @@ from tasks.engine.references import References
 from tasks.engine.sampling import seeded
 from tasks.engine.scoring import Scorer
 from tasks.engine.text import encode_completion, encode_prompt
+from tasks.engine.training import Job
 from tasks.refusal import Refusal
-from tasks.settings import Branch, Compute, Text
+from tasks.settings import Branch, Compute
 
 START = SFT
 TRAIN = "data/unpaired/{branch}.parquet"
@@ -139,42 +140,22 @@ def with_reference(data: Sequence[Group], compute: Compute, journal: Journal) ->
     ]
 
 
-def trainer(
-    method: ModuleType,
-    entry: Any,
-    policy: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    common: dict[str, Any],
-    *,
-    train: str,
-    text: Text,
-    compute: Compute,
-    journal: Journal,
-) -> GroupTrainer:
+def trainer(job: Job) -> GroupTrainer:
     """The trainer of one branch, on its rated summaries; a batch never has two of one prompt."""
-    data = groups(tokenizer, pq.read_table(train).to_pylist(), common["data_seed"])
-    size = common["per_device_train_batch_size"] * common["gradient_accumulation_steps"]
+    seed, walk = job.common["data_seed"], job.entry.optimisation
+    data = groups(job.tokenizer, pq.read_table(job.train).to_pylist(), seed)
+    size = walk.batch_size * walk.gradient_accumulation
     if not 2 <= size <= len(data):
         raise Refusal(
             "params.yaml: branches.unpaired: batch_size",
             f"a batch of {size} cannot be made of {len(data)} prompts, each at most once",
             f"set batch_size x gradient_accumulation to 2 to {len(data)}",
         )
-    warning = unbalanced(entry, data)
+    warning = unbalanced(job.entry, data)
     if warning:
-        journal.say(warning)
-    return GroupTrainer(
-        policy,
-        Ratings(method, entry, tokens_at_once=compute.tokens_at_once, seed=common["data_seed"]),
-        with_reference(data, compute, journal),
-        common,
-        entry.optimisation,
-        compute,
-        tokenizer,
-        dropout=False,
-        whole_epochs=True,
-        said=journal.say,
-    )
+        job.journal.say(warning)
+    objective = Ratings(job.method, job.entry, tokens_at_once=job.compute.tokens_at_once, seed=seed)
+    return aligning(job, objective, with_reference(data, job.compute, job.journal), whole_epochs=True)
 
 
 def unbalanced(entry: Any, data: Sequence[Group]) -> str | None:

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from types import ModuleType
 from typing import Any
 
 import pyarrow.parquet as pq
 from datasets import Dataset
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 from trl import RLOOConfig, RLOOTrainer
 
-from tasks.engine.families.online import REWARD, judge, judge_reward, prompts_a_batch
+from tasks.engine.families.online import in_prompts, reward_of
 from tasks.engine.groups import Group
-from tasks.engine.journal import Journal
-from tasks.engine.models import MANIFEST, load_reward
-from tasks.engine.scoring import Scorer
 from tasks.engine.text import encode_prompt
-from tasks.engine.training import adapter
+from tasks.engine.training import Job, adapter
 from tasks.refusal import Refusal
-from tasks.settings import Compute, Text
 
 Reward = Callable[..., list[float]]
 
@@ -38,35 +32,23 @@ def dataset(pairs: list[dict[str, Any]]) -> Dataset:
     return Dataset.from_dict({"prompt": list(gold), "gold": list(gold.values())})
 
 
-def trainer(
-    method: ModuleType,
-    entry: Any,
-    policy: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    common: dict[str, Any],
-    *,
-    train: str,
-    text: Text,
-    compute: Compute,
-    journal: Journal,
-) -> RLOOTrainer:
+def trainer(job: Job) -> RLOOTrainer:
     """The trainer of one branch, strictly on-policy: one optimizer step a rollout, T = 1, no top-p, dropout off."""
+    entry, tokenizer = job.entry, job.tokenizer
     if entry.optimisation.order != "random":
         raise Refusal(
             "params.yaml: branches.online: order",
             "TRL's RLOOTrainer draws an order of its own",
             "set order: random, or engine: gallim",
         )
-    pairs = pq.read_table(train).to_pylist()
+    pairs = pq.read_table(job.train).to_pylist()
     prompts = dataset(pairs)
-    prompts_a_batch(entry, len(prompts))  # TRL would make no rollout at all of too few, and say nothing
-    judged = entry.reward == "judge"
-    scores = judge_reward(tokenizer, judge(pairs)) if judged else _model_reward(compute, journal)
-    reward = with_eos_penalty(of_ids(tokenizer, scores), tokenizer.eos_token_id, entry.eos_penalty)
+    in_prompts(job, len(prompts))  # TRL would make no rollout at all of too few, and say nothing
+    scores = of_ids(tokenizer, reward_of(job, pairs))
     arguments = RLOOConfig(
-        **common,
-        **method.trl_arguments(entry),
-        max_completion_length=text.max_completion_tokens,
+        **job.common,
+        **job.method.trl_arguments(entry),
+        max_completion_length=job.text.max_completion_tokens,
         steps_per_generation=entry.optimisation.gradient_accumulation,
         num_iterations=1,
         temperature=1.0,
@@ -75,19 +57,13 @@ def trainer(
         disable_dropout=True,
     )
     return OnlineTrainer(
-        model=policy,
-        reward_funcs=reward,
+        model=job.policy,
+        reward_funcs=with_eos_penalty(scores, tokenizer.eos_token_id, entry.eos_penalty),
         args=arguments,
         train_dataset=prompts,
         processing_class=tokenizer,
-        peft_config=adapter(entry.optimisation.lora, "CAUSAL_LM", policy),
+        peft_config=adapter(entry.optimisation.lora, "CAUSAL_LM", job.policy),
     )
-
-
-def _model_reward(compute: Compute, journal: Journal) -> Callable[[list[Group]], Any]:
-    scorer = Scorer(load_reward(REWARD, compute), said=journal.say)
-    scale = json.loads((REWARD / MANIFEST).read_text(encoding="utf-8"))
-    return lambda some: (scorer.rewards(some) - scale["mean"]) / scale["deviation"]
 
 
 def of_ids(tokenizer: PreTrainedTokenizerBase, scores: Callable[[list[Group]], Any]) -> Reward:

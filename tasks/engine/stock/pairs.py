@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from types import ModuleType
-from typing import Any
-
 import pyarrow.parquet as pq
 from datasets import Dataset
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from trl import DPOConfig, DPOTrainer
 
 from tasks.engine.families.pairs import groups
 from tasks.engine.groups import Group
-from tasks.engine.journal import Journal
 from tasks.engine.models import SFT, load_policy
-from tasks.engine.training import IN_ORDER, adapter, in_order
-from tasks.settings import Branch, Compute, Text
+from tasks.engine.training import IN_ORDER, Job, adapter, in_order
 
 
 class PairsTrainer(DPOTrainer):
@@ -34,30 +28,17 @@ def dataset(pairs: list[Group]) -> Dataset:
     )
 
 
-def trainer(
-    method: ModuleType,
-    entry: Branch,
-    policy: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    common: dict[str, Any],
-    *,
-    train: str,
-    text: Text,
-    compute: Compute,
-    journal: Journal,
-) -> DPOTrainer:
+def trainer(job: Job) -> DPOTrainer:
     """The trainer of one branch, on fold A's pairs."""
-    pairs = groups(tokenizer, pq.read_table(train).to_pylist())
-    order = in_order([one.longest for one in pairs], entry.optimisation, common["data_seed"])
-    lora = adapter(entry.optimisation.lora, "CAUSAL_LM", policy)
+    pairs, walk = groups(job.tokenizer, pq.read_table(job.train).to_pylist()), job.entry.optimisation
+    order = in_order([one.longest for one in pairs], walk, job.common["data_seed"])
+    lora, theirs = adapter(walk.lora, "CAUSAL_LM", job.policy), job.method.trl_arguments(job.entry)
     return PairsTrainer(
-        model=policy,
+        model=job.policy,
         # with an adapter the reference is the policy with its adapter off: the same SFT weights
-        ref_model=load_policy(SFT, compute, trained=True) if lora is None else None,
-        args=DPOConfig(
-            **common, **IN_ORDER, **method.trl_arguments(entry), max_length=None, disable_dropout=True
-        ),
+        ref_model=load_policy(SFT, job.compute, trained=True) if lora is None else None,
+        args=DPOConfig(**job.common, **IN_ORDER, **theirs, max_length=None, disable_dropout=True),
         train_dataset=dataset(pairs).select(order),
-        processing_class=tokenizer,
+        processing_class=job.tokenizer,
         peft_config=lora,
     )
