@@ -13,6 +13,7 @@ from tasks.settings import Branch, Tuning
 
 BY_HAND = "0: settings by hand"
 CHANGED = ", then changed by hand"
+WALK = ("optimisation.learning_rate", "optimisation.steps", "optimisation.batch_size")
 TITLE = "What each branch was given"
 NOTE = (
     "Trials: trainings on the validation split from which the settings were chosen (`make tune`). "
@@ -30,7 +31,7 @@ def of(name: str, family: str, entry: Branch, tuning: Tuning | None) -> dict[str
         "family": family,
         "start": "models/base" if family == "base" else "models/sft",
         "information": _information(entry),
-        "settings": {key: settings[key] for key in settings if _is_shown(key)},
+        "settings": _shown(settings),
         "trials": tuning.trials if tuning else 0,
         "tuned_settings_changed": changed,
     }
@@ -91,12 +92,10 @@ def _flat(block: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def _is_shown(key: str) -> bool:
+def _shown(settings: Mapping[str, Any]) -> dict[str, Any]:
     """The method's own settings, and of the walk what decides how far it goes."""
-    walk = ("learning_rate", "steps", "batch_size")
-    return key != "method" and (
-        not key.startswith("optimisation.") or key in {f"optimisation.{name}" for name in walk}
-    )
+    own = [name for name in settings if name != "method" and not name.startswith("optimisation.")]
+    return {name: settings[name] for name in (*own, *WALK) if name in settings}
 
 
 def _said(settings: Mapping[str, Any]) -> str:
