@@ -16,7 +16,7 @@ from typing import Annotated, Literal
 if __name__ == "__main__":  # before prefect is imported, which reads its settings then
     from flows import local
 
-    local.settle(f"python -m flows.grid {' '.join(sys.argv[1:])}")
+    local.settle("python -m flows.grid")
     local.start()
 
 from prefect.states import State

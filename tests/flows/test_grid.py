@@ -9,7 +9,7 @@ import pytest
 from prefect.states import Completed, Failed
 from ruamel.yaml import YAML
 
-from flows import branches, every, grid, trials, tuned, worktree
+from flows import branches, console, every, graph, grid, pipeline, trials, tuned, worktree
 from tasks import parameters
 from tasks.refusal import Refusal
 
@@ -128,6 +128,16 @@ def test_make_tune_gives_every_branch_its_trials_with_the_settings_it_has_among_
 
 
 # What comes of it
+
+
+def test_trials_are_trained_and_evaluated_and_the_stage_compare_is_left_out(here, monkeypatch):
+    names = ("align-pairs@a__1-100", "evaluate-pairs@a__1-100", "compare")
+    monkeypatch.setattr(pipeline.graph, "read", lambda: [graph.Stage(name, (), False) for name in names])
+    monkeypatch.setattr(pipeline, "submit", lambda wanted, logs: [one.name for one in wanted])
+    monkeypatch.setattr(pipeline, "outcome", lambda submitted: submitted)
+    monkeypatch.setattr(pipeline, "pipeline", pipeline.pipeline.fn)
+    monkeypatch.setattr(console, "main", lambda flow, tell: flow())
+    assert grid.work(None, of(), Path("t.yaml")) == list(names[:2])
 
 
 GIVEN = {"a": [{"optimisation.beta": 0.1}, {"optimisation.beta": 0.5}], "b": [{"c": 1}, {"c": 2}]}
