@@ -37,7 +37,7 @@ def main(flow: Callable[..., Any], tell: Callable[[State], int] | None = None) -
             os._exit(2)  # Prefect's threads would go on telling a server that is gone, for minutes
         return 2
     except KeyboardInterrupt:
-        print("\nstopped; trainings go on from their last checkpoint at the next `make run`", file=sys.stderr)
+        print("\nstopped; trainings go on from their last checkpoint when started again", file=sys.stderr)
         return 128 + signal.SIGINT
 
 

@@ -94,12 +94,13 @@ def _flat(block: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _shown(settings: Mapping[str, Any]) -> dict[str, Any]:
     """The method's own settings, and of the walk what decides how far it goes."""
-    own = [name for name in settings if name != "method" and not name.startswith("optimisation.")]
+    own = sorted(name for name in settings if name != "method" and not name.startswith("optimisation."))
     return {name: settings[name] for name in (*own, *WALK) if name in settings}
 
 
 def _said(settings: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key.rpartition('.')[2]} {value}" for key, value in settings.items())
+    ordered = _shown(settings)  # comparison.json has sorted them
+    return ", ".join(f"{key.rpartition('.')[2]} {value}" for key, value in ordered.items())
 
 
 def _budget(branch: Mapping[str, Any]) -> str:
