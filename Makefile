@@ -2,7 +2,7 @@
 PYTHON ?= python3
 PIP = .venv/bin/python -m pip install --constraint constraints.txt
 
-.PHONY: run run-all ui deploy test check bench base
+.PHONY: run run-all tune sensitivity ui deploy test check bench base
 
 run: .venv/installed
 	@.venv/bin/python -m flows.pipeline
@@ -10,6 +10,14 @@ run: .venv/installed
 # every method, three seeds each, in a worktree of HEAD; goes on where it was stopped
 run-all: .venv/installed
 	@.venv/bin/python -m flows.every
+
+# the same number of trials for every method, on the validation split; the best settings go to assets/tuned.yaml
+tune: .venv/installed
+	@.venv/bin/python -m flows.grid assets/tuning.yaml
+
+# PPO and RLOO over learning rates and betas: how far the result moves
+sensitivity: .venv/installed
+	@.venv/bin/python -m flows.grid assets/sensitivity.yaml
 
 # Prefect's and MLflow's pages and the worker behind Prefect's Run button, until Ctrl-C
 ui: .venv/installed

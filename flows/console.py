@@ -15,8 +15,11 @@ from tasks.ledger import lock, state
 from tasks.refusal import Refusal
 
 
-def main(flow: Callable[..., Any]) -> int:
-    """Runs the flow; 0 when every stage is up to date, 1 when one failed, 2 when it could not begin."""
+def main(flow: Callable[..., Any], tell: Callable[[State], int] | None = None) -> int:
+    """Runs the flow; 0 when every stage is up to date, 1 when one failed, 2 when it could not begin.
+
+    tell: shows what came out and gives the exit code, in place of the score table.
+    """
     signal.signal(signal.SIGTERM, _terminate)
     signal.signal(
         signal.SIGINT, signal.default_int_handler
@@ -27,14 +30,14 @@ def main(flow: Callable[..., Any]) -> int:
             raise Refusal("make run", "another one is at work in this project", "wait for it, or stop it")
         final = _run(flow)
         scores.track()
-        return _told(final)
+        return (tell or _told)(final)
     except Refusal as refusal:
         print(f"gallim: {refusal}", file=sys.stderr, flush=True)
         if not answers(local.health()):
             os._exit(2)  # Prefect's threads would go on telling a server that is gone, for minutes
         return 2
     except KeyboardInterrupt:
-        print("\nstopped; trainings go on from their last checkpoint at the next `make run`", file=sys.stderr)
+        print("\nstopped; trainings go on from their last checkpoint when started again", file=sys.stderr)
         return 128 + signal.SIGINT
 
 

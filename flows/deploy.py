@@ -46,7 +46,9 @@ def main() -> int:
 def register(client: SyncPrefectClient, root: Path) -> str:
     """Makes or renews the pool and the deployment of the project at `root`; says of which commit."""
     commit = git(root, "rev-parse", "--short=10", "HEAD")
-    given = parameters.parse(git(root, "show", "HEAD:params.yaml"), f"params.yaml at {commit}")
+    given = parameters.parse(
+        parameters.Parameters, git(root, "show", "HEAD:params.yaml"), f"params.yaml at {commit}"
+    )
     try:
         stages = graph.groups(root)
     except DvcException as error:

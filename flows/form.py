@@ -46,8 +46,9 @@ def schema(parameters: Parameters, stages: list[str], commit: str) -> dict[str, 
 
 
 def _sections(parameters: Parameters) -> type[BaseModel]:
-    """All of params.yaml but the seeds, which the form asks for by themselves; the branches first."""
-    names = ["branches", *(name for name in Parameters.model_fields if name not in ("seeds", "branches"))]
+    """All of params.yaml but the seeds, which the form asks for by themselves, and a record; the branches first."""
+    apart = ("seeds", "branches", "tuning")
+    names = ["branches", *(name for name in Parameters.model_fields if name not in apart)]
     return _model("parameters", {name: _field(parameters, name, name) for name in names})
 
 
@@ -109,6 +110,8 @@ def fill_in(
         given["seeds"][:] = seeds
     if branches is not None:
         _choose(given["branches"], branches)
+        for name in [name for name in given["tuning"] if name not in branches]:
+            del given["tuning"][name]
     with path.open("w", encoding="utf-8") as opened:
         yaml.dump(given, opened)
     read(path)

@@ -68,11 +68,15 @@ def _alone(name: str) -> Iterator[None]:
 
 
 @flow(name="gallim", persist_result=False)
-def pipeline() -> State:
-    """Every stage of dvc.yaml; a failed one stops what needs it and nothing else."""
+def pipeline(without: str | None = None) -> State:
+    """Every stage of dvc.yaml; a failed one stops what needs it and nothing else.
+
+    without: the name of a stage that no other needs.
+    """
     stage_process.begin()
     try:
-        return outcome(submit(graph.read(), state.folder("logs")))
+        wanted = [one for one in graph.read() if one.group != without]
+        return outcome(submit(wanted, state.folder("logs")))
     except BaseException:  # cancelled, killed, Ctrl-C: Prefect itself would leave the stages running
         stage_process.stop_all()
         raise
@@ -112,7 +116,8 @@ def outcome(futures: dict[str, PrefectFuture]) -> State:
         lines += [f"not run, as they need what failed: {', '.join(left)}"] if left else []
         return Failed(message="\n".join(lines))
     counts = [f"{sum(found.name == name for found in states.values())} {name}" for name in NAMES.values()]
-    page.show_table()
+    if "compare" in futures:  # else what lies there is of another run
+        page.show_table()
     return Completed(message=f"{len(states)} stages: {', '.join(counts)}")
 
 

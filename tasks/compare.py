@@ -8,32 +8,37 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, Group
 
 from tasks.ledger import costs, held
-from tasks.measures import comparison, examples, intervals, page, tables
+from tasks.measures import comparison, examples, given, intervals, page, tables
 from tasks.measures.alarms import alarms
 from tasks.measures.evaluations import DECODINGS, SFT, SHARED, Evaluation, read_all
 from tasks.parameters import Branches, Compare
 from tasks.refusal import Refusal
-from tasks.settings import Branch
+from tasks.settings import Tuning
 
 JSON, HTML, MARKDOWN = (Path(f"reports/comparison.{kind}") for kind in ("json", "html", "md"))
 DISPLACEMENT = ("chosen_logp_change_nats", "likelihood_displacement", "train_margin")
 
 
-def run(compare: Compare, branches: Branches, seeds: list[int]) -> dict[str, float | int | str | bool | None]:
+def run(
+    compare: Compare, branches: Branches, seeds: list[int], tuning: dict[str, Tuning]
+) -> dict[str, float | int | str | bool | None]:
     """The headline's means and how many pairs were told apart; writes reports/comparison.{json,html,md}."""
     entries = branches.entries()
     if not entries:
         raise Refusal("params.yaml: branches", "there is no branch to compare", "add an entry under branches")
     evaluations = read_all([SFT, *(f"{branch}-{seed}" for branch in entries for seed in seeds)])
     values = comparison.gathered(evaluations, list(entries), seeds)
-    found = compared(compare, entries, seeds, evaluations, values)
+    every = [
+        given.of(name, branches.family(name), entry, tuning.get(name)) for name, entry in entries.items()
+    ]
+    found = compared(compare, every, seeds, evaluations, values)
     extras = page.Extras(
         examples=examples.chosen(evaluations, values["greedy"], found["headline"], seeds, compare.seed),
         differences=_differences(values["greedy"], found["headline"]),
-        costs={branch: [_cost(f"align-{branch}-{seed}") for seed in seeds] for branch in entries},
+        costs={branch: [costs.of(f"align-{branch}-{seed}") for seed in seeds] for branch in entries},
     )
     _write(HTML, page.html(found, extras))
     _write(MARKDOWN, page.markdown(found, extras))
@@ -42,9 +47,9 @@ def run(compare: Compare, branches: Branches, seeds: list[int]) -> dict[str, flo
     return told(found)
 
 
-def table(found: dict[str, Any]):
-    """The rich table of a comparison, for the end of a run."""
-    return tables.printed(found)
+def table(found: dict[str, Any]) -> Group:
+    """A comparison's rich tables, for the end of a run: what each branch was given, and what it came to."""
+    return Group(given.printed(found), tables.printed(found))
 
 
 def as_json(found: dict[str, Any]) -> str:
@@ -54,7 +59,7 @@ def as_json(found: dict[str, Any]) -> str:
 
 def compared(
     compare: Compare,
-    entries: Mapping[str, Branch],
+    branches: Sequence[Mapping[str, Any]],
     seeds: Sequence[int],
     evaluations: Sequence[Evaluation],
     values: Mapping[str, comparison.Models],
@@ -64,27 +69,28 @@ def compared(
     bootstrap = comparison.Bootstrap(compare.confidence, compare.resamples, compare.seed)
     differences = {each: comparison.differences(values[each], measure, bootstrap) for each in DECODINGS}
     followed = (measure, "reward", "kl_k1")
-    displaced = {branch: _displacement(branch, seeds) for branch in entries}
-    return comparison.rounded(
+    displaced = {each["name"]: _displacement(each["name"], seeds) for each in branches}
+    warnings = alarms(values, differences, measure, seeds, bootstrap, evaluations)
+    found = comparison.rounded(
         {
             "headline": measure,
             "judge": sft.summary.get("judge"),
             "prompts": len(sft.prompts("greedy")),
             "samples": len(sft.texts("id", "sampled")) // len(sft.prompts("sampled")),
             "seeds": list(seeds),
-            "branches": [{"name": name, "method": entry.method} for name, entry in entries.items()],
             "bootstrap": {"method": "BCa", **bootstrap._asdict()},
             "scores": {each: comparison.scores(values[each], bootstrap) for each in DECODINGS},
             "seed_spread": {each: comparison.spreads(values[each], followed) for each in DECODINGS},
             "differences": differences,
             "frontier": comparison.frontier(values["sampled"], measure, seeds),
-            "warnings": alarms(values, differences, measure, seeds, bootstrap, evaluations),
+            "warnings": [*given.alarms(branches), *warnings],
             "baselines": sft.summary.get("baselines", {}),
             "displacement": {branch: rows for branch, rows in displaced.items() if rows},
             "hashes": {name: sft.summary[name] for name in SHARED}
             | {"models": {each.model: each.summary.get("model_sha256") for each in evaluations}},
         }
     )
+    return {**found, "branches": list(branches)}  # a setting is as it was given, however small
 
 
 def told(found: Mapping[str, Any]) -> dict[str, float | int | str | bool | None]:
@@ -128,12 +134,6 @@ def _write(path: Path, text: str) -> None:
     fresh = path.with_name(path.name + ".new")
     fresh.write_text(text, encoding="utf-8")
     fresh.replace(path)
-
-
-def _cost(record: str) -> dict[str, Any]:
-    """What this training cost; nothing where it was done elsewhere or the ledger is of another result."""
-    told = costs.read(record)
-    return told if told.get("content") in (None, held.content(record)) else {}
 
 
 def _metrics(path: Path) -> dict[str, Any]:

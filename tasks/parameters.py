@@ -8,7 +8,7 @@ from inspect import signature
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -36,6 +36,8 @@ from tasks.settings import (
     Seed,
     Share,
     Text,
+    Tuning,
+    nearest,
 )
 
 RESERVED = frozenset({"base", "sft", "reward", "methods", "own"})
@@ -238,6 +240,7 @@ def _without_reference(method: ModuleType) -> None:
         )
 
 
+Known = TypeVar("Known", bound=Section)
 Name = Annotated[str, AfterValidator(_name)]
 PairsEntry = Annotated[SerializeAsAny[Branch], BeforeValidator(_of_family("pairs"))]
 BaseEntry = Annotated[SerializeAsAny[Branch], BeforeValidator(_of_family("base"))]
@@ -264,6 +267,10 @@ class Branches(Section):
         if twice:
             raise ValueError(f"the name {twice[0]!r} stands in two families; rename one")
         return self
+
+    def family(self, name: str) -> str:
+        """Where this branch stands."""
+        return next(family for family in FAMILIES if name in getattr(self, family))
 
     def entries(self) -> dict[str, Branch]:
         """Every branch by name, in the order of params.yaml."""
@@ -298,6 +305,9 @@ class Parameters(Section):
     pairs: Pairs
     reward: Reward
     branches: Branches
+    tuning: Annotated[
+        dict[str, Tuning], Field(description="by branch; who is not in it has settings by hand")
+    ]
     evaluate: Evaluate
     compare: Compare
 
@@ -308,17 +318,30 @@ class Parameters(Section):
             raise ValueError("a seed stands twice")
         return value
 
+    @model_validator(mode="after")
+    def _tuned_branches_are_there(self) -> Parameters:
+        known = self.branches.entries()
+        for name in self.tuning:
+            if name not in known:
+                raise ValueError(f"tuning: there is no branch {name!r}; {nearest(name, known)}")
+        return self
+
 
 def read(path: Path = Path("params.yaml")) -> Parameters:
     """The whole of params.yaml, validated; a Refusal names every wrong place at once."""
+    return read_as(Parameters, path)
+
+
+def read_as(kind: type[Known], path: Path) -> Known:
+    """The same of a file of another kind."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise Refusal(str(path), f"cannot be read as YAML ({error})", "mend the file") from error
-    return parse(text, str(path))
+    return parse(kind, text, str(path))
 
 
-def parse(text: str, place: str) -> Parameters:
+def parse(kind: type[Known], text: str, place: str) -> Known:
     """The same of its text, which stands at `place`."""
     try:
         given = YAML(typ="safe", pure=True).load(text)
@@ -326,9 +349,9 @@ def parse(text: str, place: str) -> Parameters:
         cause = " ".join(str(error).split())
         raise Refusal(place, f"cannot be read as YAML ({cause})", "mend the file") from error
     try:
-        return Parameters.model_validate(given)
+        return kind.model_validate(given)
     except ValidationError as error:
-        raise Refusal(place, _told(error), "mend params.yaml; nothing was run") from error
+        raise Refusal(place, _told(error), f"mend {Path(place).name}; nothing was run") from error
 
 
 def _told(error: ValidationError) -> str:

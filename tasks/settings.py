@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -19,7 +20,14 @@ FAMILIES = (
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Setting = int | float | str | bool | None  # a leaf of params.yaml
 LearningRate = Annotated[float, Field(gt=0, le=1, description="peak learning rate of AdamW")]
+
+
+def nearest(name: object, known: Iterable[str]) -> str:
+    """The cure for a name that is not known."""
+    near = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.5)
+    return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
 
 
 class Section(BaseModel):
@@ -33,11 +41,7 @@ class Section(BaseModel):
         if isinstance(given, dict):
             for name in given:
                 if name not in cls.model_fields:
-                    near = difflib.get_close_matches(str(name), cls.model_fields, n=1, cutoff=0.5)
-                    known = (
-                        f"did you mean {near[0]!r}?" if near else f"known are {', '.join(cls.model_fields)}"
-                    )
-                    raise ValueError(f"unknown parameter {name!r}; {known}")
+                    raise ValueError(f"unknown parameter {name!r}; {nearest(name, cls.model_fields)}")
         return given
 
 
@@ -125,6 +129,17 @@ class Optimisation(Section):
     gradient_checkpointing: bool
     checkpoint_every: Annotated[int, Field(ge=1, description="optimizer steps between resumable checkpoints")]
     lora: Lora | None
+
+
+class Tuning(Section):
+    """By how many trials a branch's settings were chosen, and which they are; `make tune` finds it out."""
+
+    trials: Annotated[int, Field(ge=0, description="trainings with other settings, failed ones included")]
+    split: Annotated[Literal["validation"], Field(description="whose documents decided")]
+    seed: Annotated[Seed, Field(description="of every trial's training")]
+    measure: Annotated[str, Field(description="that decided, of greedy summaries")]
+    best: Annotated[float, Field(description="the chosen trial's mean of it")]
+    settings: dict[str, Setting]
 
 
 class Branch(Section):

@@ -16,7 +16,7 @@ from tasks import compare as stage
 from tasks.measures.comparison import HIGHER, LOWER, SAME
 from tasks.parameters import Branches, Compare
 from tasks.refusal import Refusal
-from tasks.settings import FAMILIES, Branch
+from tasks.settings import FAMILIES, Branch, Tuning
 
 PROMPTS, SAMPLES, SEEDS = 60, 2, [0, 1]
 COMPARE = Compare(confidence=0.95, resamples=1000, seed=0)
@@ -104,8 +104,8 @@ def project(tmp_path, monkeypatch):
     return tmp_path
 
 
-def run(*names: str, seeds: list[int] = SEEDS) -> dict:
-    stage.run(COMPARE, entries(*names), seeds)
+def run(*names: str, seeds: list[int] = SEEDS, tuning: dict[str, Tuning] | None = None) -> dict:
+    stage.run(COMPARE, entries(*names), seeds, tuning or {})
     return json.loads(Path("reports/comparison.json").read_text(encoding="utf-8"))
 
 
@@ -268,11 +268,12 @@ def test_the_table_can_be_printed_from_the_json(project):
         text = console.export_text()
     assert re.search(r"better .*\[\+0\.\d+, \+0\.\d+\] ▲", text)
     assert re.search(r"twin .*\] =", text)
-    assert text.index(" sft ") < text.index(" better ")
+    scores = text[text.index("gold of each model") :]
+    assert scores.index(" sft ") < scores.index(" better ")
 
 
 def test_metrics_are_flat(project):
-    metrics = stage.run(COMPARE, entries("better", "twin"), SEEDS)
+    metrics = stage.run(COMPARE, entries("better", "twin"), SEEDS, {})
     assert metrics["pairs"] == 3
     assert metrics["pairs_told_apart"] == 2
     assert all(isinstance(value, float | int | str | bool) for value in metrics.values())
@@ -356,3 +357,24 @@ def test_many_branches_in_any_script_fit_the_page(project):
         write(f"{name}-0", evaluation(5))
     run(*names, seeds=[0])
     assert "정렬 − sft" in stage.HTML.read_text(encoding="utf-8")
+
+
+TUNED = Tuning(trials=3, split="validation", seed=100, measure="gold", best=0.6, settings={"method": "dpo"})
+
+
+def test_what_each_branch_was_given_is_told_everywhere(project, capsys):
+    comparison = run("better", "twin", tuning={"better": TUNED, "twin": TUNED})
+    assert [branch["trials"] for branch in comparison["branches"]] == [3, 3]
+    assert comparison["branches"][0]["family"] == "pairs"
+    assert not [alarm for alarm in comparison["warnings"] if alarm["kind"] == "budget"]
+    row = "| better | dpo | pairs | models/sft | pairs |  | 3 |"
+    assert row in stage.MARKDOWN.read_text(encoding="utf-8")
+    assert "<th>tuning trials</th>" in stage.HTML.read_text(encoding="utf-8")
+    assert "What each branch was given" in capsys.readouterr().out
+
+
+def test_unlike_budgets_are_a_warning(project):
+    warned = run("better", "twin", tuning={"better": TUNED})["warnings"][0]
+    assert warned["kind"] == "budget"
+    assert "better (3); twin (0: settings by hand)" in warned["text"]
+    assert "Tuning budgets differ" in stage.HTML.read_text(encoding="utf-8")

@@ -272,3 +272,12 @@ def test_bytes_that_are_no_text_and_a_file_that_is_not_there_are_refused(tmp_pat
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(Refusal, match="cannot be read as YAML"):
         parameters.read(path)
+
+
+def test_a_tuned_branch_that_is_not_there_is_told(told):
+    one = {"trials": 3, "split": "validation", "seed": 100, "measure": "gold", "best": 0.6, "settings": {}}
+    assert "tuning: there is no branch 'dpoo'; did you mean 'dpo'?" in told(put("tuning", {"dpoo": one}))
+    assert "tuning.dpo.split: Input should be 'validation'" in told(
+        put("tuning", {"dpo": {**one, "split": "test"}})
+    )
+    assert "tuning.dpo.trials" in told(put("tuning", {"dpo": {**one, "trials": -1}}))

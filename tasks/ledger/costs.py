@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from tasks.ledger import state
+from tasks.ledger import held, state
 
 
 def write(record: str, seconds: float, metrics: Mapping[str, Any], **more: Any) -> None:
@@ -27,6 +27,12 @@ def read(record: str) -> dict[str, Any]:
         return json.loads((state.root() / "costs" / f"{record}.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
+
+
+def of(record: str) -> dict[str, Any]:
+    """The costs of the result that is here; empty where it was made elsewhere, or they are of another result."""
+    told = read(record)
+    return told if told.get("content") in (None, held.content(record)) else {}
 
 
 def _memory() -> dict[str, Any]:

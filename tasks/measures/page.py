@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tasks.measures import plots, tables, words
+from tasks.measures import given, plots, tables, words
 from tasks.measures.comparison import SAME
 from tasks.measures.evaluations import SFT
 from tasks.measures.examples import Example
@@ -44,7 +44,12 @@ def html(found: Found, extras: Extras) -> str:
 
 def markdown(found: Found, extras: Extras) -> str:
     """The same verdicts, warnings and tables as text."""
-    shown = [tables.scores(found, "greedy"), tables.scores(found, "sampled"), tables.verdicts(found)]
+    shown = [
+        given.table(found),
+        tables.scores(found, "greedy"),
+        tables.scores(found, "sampled"),
+        tables.verdicts(found),
+    ]
     shown += [tables.seeds(found), tables.baselines(found)]
     shown += [tables.displacement(found)] if found["displacement"] else []
     lines = [f"# {_m(words.title(found))}", "", f"{_m(words.subtitle(found))}.", ""]
@@ -67,6 +72,7 @@ def _parts(found: Found, extras: Extras) -> list[str]:
         f"<h1>{_e(words.title(found))}</h1><p class=sub>{_e(words.subtitle(found))}</p>",
         _verdicts(found),
         _alarms(found),
+        _section("Branches", _table(given.table(found))),
         _section("Scores", scores),
         _section("Reward and KL", _figure(plots.frontier(found), words.FRONTIER)),
         _section("Differences", plotted + _table(tables.verdicts(found))),

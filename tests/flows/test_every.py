@@ -1,13 +1,14 @@
-"""`make run-all`: its parameters hold every method, it says how long it takes, and its report is kept."""
+"""`make run-all`: its parameters hold every method with what was tuned, and its report is kept."""
 
-import json
 import shutil
 from pathlib import Path
 
 import pytest
 
-from flows import every, graph
+from flows import every, tuned
 from tasks import methods, parameters
+from tasks.refusal import Refusal
+from tasks.settings import Tuning
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -29,30 +30,41 @@ def test_every_method_is_a_branch_and_those_of_params_stay(tree):
     assert len({entry.optimisation.lora for entry in found.values()}) == 1
 
 
-def stage(name, current=False):
-    return graph.Stage(name, (), current)
+def tuning(**settings):
+    return Tuning(trials=3, split="validation", seed=100, measure="gold", best=0.6, settings=settings)
 
 
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    monkeypatch.setattr(every.state, "root", lambda: tmp_path)
-    monkeypatch.setenv("GALLIM_CPU_SLOTS", "2")
-    monkeypatch.chdir(ROOT)
-    (tmp_path / "costs").mkdir()
-    return tmp_path
+def test_what_make_tune_found_is_put_into_its_branches_and_recorded(tree):
+    lower = tuning(**{"optimisation.learning_rate": 1e-4, "beta": 0.25})
+    tuned.write({"dpo": lower, "ppo": tuning(beta=0.3)}, tree / tuned.FILE, "assets/tuning.yaml")
+    every.fill(tree)
+    given = parameters.read(tree / "params.yaml")
+    found = given.branches.entries()
+    assert (found["dpo"].optimisation.learning_rate, found["dpo"].beta) == (1e-4, 0.25)
+    assert found["ppo"].beta == 0.3
+    assert found["rpo"].optimisation.learning_rate == 5e-4, "no other branch is touched"
+    assert given.tuning == {"dpo": lower, "ppo": tuning(beta=0.3)}
+    assert every.settings(given).startswith(f"settings of 2 of {len(found)} branches are tuned")
 
 
-def test_it_says_how_many_trainings_are_to_do_and_about_how_long_they_take(here):
-    for name, seconds in (("align-dpo-0", 30.0), ("align-rloo-0", 90.0), ("evaluate-dpo-0", 40.0)):
-        (here / "costs" / f"{name}.json").write_text(json.dumps({"seconds": seconds}))
-    stages = [stage(f"align-pairs@dpo-{seed}", current=seed == 0) for seed in range(7)]
-    stages += [stage(f"evaluate-pairs@dpo-{seed}") for seed in range(6)] + [stage("sft")]
-    told = every.expected(stages)  # 6 x 60 and 6 x 40 seconds on two slots
-    assert told.startswith("6 trainings to do of 7, about 5 min by what the last ones took here")
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        ({"dpx": tuning(beta=0.3)}, r"tuned.yaml: tuning.dpx: there is no branch 'dpx'; did you mean 'dpo'"),
+        ({"dpo": tuning(betta=0.3)}, r"tuning.dpo.betta: there is no such setting; did you mean 'beta'"),
+        ({"dpo": tuning(optimisation=1)}, r"tuning.dpo.optimisation: there is no such setting"),
+        ({"dpo": tuning(beta=-1.0)}, r"beta: Input should be greater than 0"),
+    ],
+)
+def test_what_is_tuned_for_another_version_is_refused(tree, found, said):
+    tuned.write(found, tree / tuned.FILE, "assets/tuning.yaml")
+    with pytest.raises(Refusal, match=said):
+        every.fill(tree)
 
 
-def test_where_nothing_was_trained_yet_it_says_no_time(here):
-    assert every.expected([stage("align-pairs@dpo-0")]) == "1 trainings to do of 1"
+def test_without_tuning_it_says_so(tree):
+    every.fill(tree)
+    assert every.settings(parameters.read(tree / "params.yaml")).startswith("settings by hand")
 
 
 def test_the_report_is_kept_whole(tmp_path):

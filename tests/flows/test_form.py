@@ -52,6 +52,7 @@ def test_untouched_it_is_params_yaml(tmp_path):
     shown = defaults(SCHEMA)
     expected = values(TEXT)
     seeds = expected.pop("seeds")
+    expected.pop("tuning")  # a record, and nothing to fill in
     assert shown == {
         "until": "everything",
         "branches": ["dpo", "rloo"],
@@ -102,6 +103,13 @@ def test_what_is_chosen_and_changed_is_written_and_the_rest_stays_with_its_comme
     expected["branches"]["online"] = {}
     assert found == expected
     assert "# one training a branch and seed" in path.read_text()
+
+
+def test_a_branch_that_is_not_chosen_leaves_the_record_of_its_tuning_with_it(tmp_path):
+    one = "{trials: 3, split: validation, seed: 100, measure: gold, best: 0.6, settings: {}}"
+    text = TEXT.replace("tuning: {}", f"tuning: {{dpo: {one}, rloo: {one}}}")
+    form.fill_in(text, tmp_path / "params.yaml", ["dpo"], None, {})
+    assert values((tmp_path / "params.yaml").read_text())["tuning"].keys() == {"dpo"}
 
 
 @pytest.mark.parametrize(
