@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -90,8 +90,18 @@ def with_reference(data: Sequence[Group], compute: Compute, journal: Journal) ->
         journal.say(
             f"warning: the reference cache is not used: {cause}; computing it for this training alone"
         )
-        scorer = Scorer(load_policy(SFT, compute), said=journal.say)
-        logps = References.compute(scorer, data, str(weights), compute).sums(data)
+        return with_own_reference(data, compute, journal)
+    return _known(data, logps)
+
+
+def with_own_reference(data: Sequence[Group], compute: Compute, journal: Journal) -> list[Group]:
+    """The same, computed for this training alone."""
+    scorer = Scorer(load_policy(SFT, compute), said=journal.say)
+    weights = str(verified_manifest(SFT).get("weights_sha256"))
+    return _known(data, References.compute(scorer, data, weights, compute).sums(data))
+
+
+def _known(data: Sequence[Group], logps: Sequence[float]) -> list[Group]:
     return [group._replace(meta=Known(*logps[2 * n : 2 * n + 2])) for n, group in enumerate(data)]
 
 
@@ -117,12 +127,13 @@ def trainer(
     text: Text,
     compute: Compute,
     journal: Journal,
+    refer: Callable[[Sequence[Group], Compute, Journal], list[Group]] = with_reference,
 ) -> GroupTrainer:
-    """The trainer of one branch, on fold A's pairs."""
+    """The trainer of one branch, on the pairs of `train`, to which `refer` brings the reference's numbers."""
     data = groups(tokenizer, pq.read_table(train).to_pylist())
     objective = Preferences(method, entry)
     if objective.needs_reference:
-        data = with_reference(data, compute, journal)
+        data = refer(data, compute, journal)
     return GroupTrainer(
         policy,
         objective,
