@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tasks.corpus.pairs import SCHEMA, sides, told
 from tasks.corpus.preferences import own_rows
 from tasks.engine import models
 from tasks.engine.text import render, render_chat, require_room
@@ -18,21 +19,6 @@ from tasks.refusal import Refusal
 from tasks.settings import Text
 
 OUT = Path("data/pairs")
-SCHEMA = pa.schema(
-    [
-        ("id", pa.string()),
-        ("prompt", pa.string()),
-        ("chosen", pa.string()),
-        ("rejected", pa.string()),
-        ("score_chosen", pa.float64()),
-        ("score_rejected", pa.float64()),
-        ("margin", pa.float64()),
-        ("characters_chosen", pa.int64()),
-        ("characters_rejected", pa.int64()),
-        ("gold", pa.string()),
-        ("judge", pa.string()),
-    ]
-)
 
 
 def run(pairs: Pairs, own: Own, text: Text) -> dict[str, float | int]:
@@ -83,22 +69,9 @@ def sampled(min_margin: float) -> tuple[list[dict[str, Any]], Counter[str]]:
         if chosen["score"] - rejected["score"] < min_margin:
             dropped["documents_tied"] += 1
             continue
-        rows.append(
-            {"id": name, "gold": chosen["gold"], "judge": chosen["judge"], **_sides(chosen, rejected)}
-        )
+        scored = ((row["completion"], row["score"]) for row in (chosen, rejected))
+        rows.append({"id": name, "gold": chosen["gold"], "judge": chosen["judge"], **sides(*scored)})
     return rows, dropped
-
-
-def _sides(chosen: dict[str, Any], rejected: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "chosen": chosen["completion"],
-        "rejected": rejected["completion"],
-        "score_chosen": chosen["score"],
-        "score_rejected": rejected["score"],
-        "margin": chosen["score"] - rejected["score"],
-        "characters_chosen": len(chosen["completion"]),
-        "characters_rejected": len(rejected["completion"]),
-    }
 
 
 def split(rows: list[dict[str, Any]], pairs: Pairs) -> dict[str, list[dict[str, Any]]]:
@@ -114,25 +87,6 @@ def split(rows: list[dict[str, Any]], pairs: Pairs) -> dict[str, list[dict[str, 
         name: [row for row in rows if fold[row["prompt"]] == name]
         for name in ("a", "a_holdout", "b", "b_holdout")
     }
-
-
-def told(rows: list[dict[str, Any]]) -> dict[str, float]:
-    """Margin, lengths, and the correlation of preference with length (0.5 of `longer_chosen_share` is none)."""
-    if not rows:
-        return {}
-    gaps = np.array([row["characters_chosen"] - row["characters_rejected"] for row in rows], dtype=float)
-    margins = np.array([row["margin"] if row["margin"] is not None else np.nan for row in rows])
-    numbers = {
-        "longer_chosen_share": float(((gaps > 0) + 0.5 * (gaps == 0)).mean()),
-        "mean_characters_chosen": float(np.mean([row["characters_chosen"] for row in rows])),
-        "mean_characters_rejected": float(np.mean([row["characters_rejected"] for row in rows])),
-    }
-    if not np.isnan(margins).any():
-        numbers["mean_margin"] = float(margins.mean())
-        spread = gaps.std() * margins.std()
-        covariance = ((gaps - gaps.mean()) * (margins - margins.mean())).mean()
-        numbers["length_margin_correlation"] = float(covariance / spread) if spread > 0 else 0.0
-    return {name: round(number, 6) for name, number in numbers.items()}
 
 
 def _columns(path: str, *names: str) -> list[tuple[Any, ...]]:

@@ -40,6 +40,7 @@ from tasks.settings import (
     nearest,
 )
 
+READS = {"feedback": "pairs"}  # a family that has another's methods
 RESERVED = frozenset({"base", "sft", "reward", "methods", "own"})
 
 
@@ -52,6 +53,7 @@ class Own(Section):
     base: str
     sft: str
     reward: str
+    feedback: str
 
 
 class EmbeddedSource(Section):
@@ -188,6 +190,73 @@ class Pairs(Section):
     ]
 
 
+class ModelSource(Section):
+    """A model that answers once a document: models/base, models/sft, or the directory at own.feedback."""
+
+    kind: Literal["model"]
+    model: Literal["base", "sft", "own"]
+    temperature: Annotated[float, Field(gt=0, le=10, description="divides the logits; no top-k, no top-p")]
+
+
+class LeadSource(Section):
+    """The document's first sentence, or a dialogue's first turn."""
+
+    kind: Literal["lead"]
+
+
+class JudgeTeacher(Section):
+    """The judge of the block `judge`; the evaluation's too, so a branch learns from what measures it."""
+
+    kind: Literal["judge"]
+
+
+class RewardTeacher(Section):
+    """Fold A's reward model."""
+
+    kind: Literal["reward"]
+
+
+class EndpointTeacher(Section):
+    """A model behind an OpenAI-compatible endpoint; its key is OPENAI_API_KEY of the environment and no parameter."""
+
+    kind: Literal["endpoint"]
+    url: Annotated[
+        str, Field(pattern=r"^https?://[^\s@]+$", description="base address, mostly ending in /v1")
+    ]
+    model: Annotated[str, Field(min_length=1)]
+    rubric: Annotated[
+        str, Field(pattern=r"^[\w][\w.-]*$", description="assets/rubrics/<rubric>.txt, on a scale of 1 to 10")
+    ]
+    temperature: Annotated[float | None, Field(ge=0, le=2, description="of the reply; null sends none")]
+    reply_tokens: Annotated[
+        int | None, Field(ge=1, description="longest reply, sent as max_tokens; null sends none")
+    ]
+    concurrency: Annotated[int, Field(ge=1, le=256, description="requests under way at once")]
+    max_attempts: Annotated[int, Field(ge=1, le=20, description="of one request, before the stage stops")]
+    timeout_seconds: Annotated[float, Field(gt=0, description="of one attempt")]
+
+
+Source = Annotated[ModelSource | LeadSource, Field(discriminator="kind")]
+SourceName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
+
+
+class Feedback(Section):
+    """AI feedback (Tunstall et al. 2023, arXiv 2310.16944): what every entry of branches.feedback is trained on."""
+
+    seed: Seed
+    documents: Annotated[
+        int | None, Field(ge=1, description="at most so many training documents, or null for all")
+    ]
+    batch_size: Annotated[int, Field(ge=1, description="completions decoded at once")]
+    sources: Annotated[
+        dict[SourceName, Source], Field(min_length=2, description="who answers each document once")
+    ]
+    teacher: Annotated[JudgeTeacher | RewardTeacher | EndpointTeacher, Field(discriminator="kind")]
+    rejected: Annotated[
+        Literal["random", "worst"], Field(description="of the answers that scored less than the best")
+    ]
+
+
 class TrainedReward(Section):
     """Bradley-Terry reward model that starts from models/sft."""
 
@@ -220,7 +289,7 @@ def _of_family(family: str) -> Callable[[Any], Branch]:
             raise ValueError(f"{refusal.cause}; {refusal.cure}") from refusal
         if family == "base":
             _without_reference(method)
-        elif family != method.FAMILY:
+        elif READS.get(family, family) != method.FAMILY:
             raise ValueError(f"method {given['method']} belongs under branches.{method.FAMILY}")
         found = method.Config.model_validate(given)
         if found.optimisation.engine == "trl" and not hasattr(method, "trl_arguments"):
@@ -244,6 +313,7 @@ Known = TypeVar("Known", bound=Section)
 Name = Annotated[str, AfterValidator(_name)]
 PairsEntry = Annotated[SerializeAsAny[Branch], BeforeValidator(_of_family("pairs"))]
 BaseEntry = Annotated[SerializeAsAny[Branch], BeforeValidator(_of_family("base"))]
+FeedbackEntry = Annotated[SerializeAsAny[Branch], BeforeValidator(_of_family("feedback"))]
 UnpairedEntry = Annotated[SerializeAsAny[Branch], BeforeValidator(_of_family("unpaired"))]
 OnlineEntry = Annotated[SerializeAsAny[Branch], BeforeValidator(_of_family("online"))]
 DistilEntry = Annotated[SerializeAsAny[Branch], BeforeValidator(_of_family("distil"))]
@@ -255,6 +325,7 @@ class Branches(Section):
 
     pairs: dict[Name, PairsEntry]
     base: dict[Name, BaseEntry]
+    feedback: dict[Name, FeedbackEntry]
     unpaired: dict[Name, UnpairedEntry]
     online: dict[Name, OnlineEntry]
     distil: dict[Name, DistilEntry]
@@ -304,6 +375,7 @@ class Parameters(Section):
     judge: Judge
     pairs: Pairs
     reward: Reward
+    feedback: Feedback
     branches: Branches
     tuning: Annotated[
         dict[str, Tuning], Field(description="by branch; who is not in it has settings by hand")
@@ -356,12 +428,18 @@ def parse(kind: type[Known], text: str, place: str) -> Known:
 
 def _told(error: ValidationError) -> str:
     tags = {"embedded", "files", "hub", "shipped", "scratch", "own", "train", "sampled"}
+    tags |= {"judge", "reward", "endpoint", "model", "lead"}
     lines = []
     for item in error.errors():
         place = [str(part) for part in item["loc"]]
-        kept = [part for i, part in enumerate(place) if not (part in tags and i and place[i - 1] == "source")]
+        kept = [part for i, part in enumerate(place) if not (part in tags and _chosen(place[:i]))]
         kept = [part for part in kept if part != "[key]"]  # pydantic's mark of a name, not of its value
         message = item["msg"].removeprefix("Value error, ")
         shown = "" if isinstance(item["input"], dict) else f" (given: {item['input']!r})"
         lines.append(f"{'.'.join(kept) or 'top level'}: {message}{shown}")
     return "; ".join(lines)
+
+
+def _chosen(place: list[str]) -> bool:
+    """Whether pydantic names a block's kind behind this place, which is no name in the file."""
+    return place[-1:] in (["source"], ["teacher"]) or place[-2:-1] == ["sources"]

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 FAMILIES = (
     "pairs",
     "base",
+    "feedback",
     "unpaired",
     "online",
     "distil",

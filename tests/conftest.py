@@ -57,6 +57,7 @@ def shrunk() -> dict:
     given["branches"] = {
         "pairs": {"dpo": given["branches"]["pairs"]["dpo"]},
         "base": {},
+        "feedback": {},
         "unpaired": {},
         "online": {"rloo": given["branches"]["online"]["rloo"]},
         "distil": {},

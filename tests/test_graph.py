@@ -193,7 +193,9 @@ class Graph:
         given = self.params()
         for name in given["own"].values():
             (folder / name).mkdir(parents=True)
-        (folder / "assets/base").mkdir(parents=True)
+        for name in ("assets/base", "assets/rubrics"):
+            (folder / name).mkdir(parents=True)
+        (folder / "assets/rubrics/summary.txt").write_text("rubric")
         (folder / "assets/base/model").write_text("weights")
         (folder / "assets/pretrained_on.sha256").write_text("seen")
         (folder / "tasks/__main__.py").write_text(FAKE)
@@ -212,6 +214,7 @@ class Graph:
         given["branches"] = {
             "pairs": {"dpo": given["branches"]["pairs"]["dpo"]},
             "base": {"orpo_from_base": {"method": "orpo", "weight": 0.1, "optimisation": walk}},
+            "feedback": {"ddpo": given["branches"]["pairs"]["dpo"] | {"beta": 0.1}},
             "unpaired": {"kto": {"method": "kto", **kto, "optimisation": walk}},
             "online": {"rloo": given["branches"]["online"]["rloo"]},
             "distil": {"jbond": {"method": "jbond", **rewarded, "beta": 0.5, "gamma": 1.0, "eta": 0.1}},
@@ -410,7 +413,9 @@ def test_the_reward_models_settings_run_no_training_of_pairs(graph, stages):
     given["reward"]["source"]["center"] += 0.01
     graph.write(given)
     assert graph.repro() == of(
-        stages, "reward", "align-online", "align-distil", "align-critic", "evaluate", "compare"
+        stages,
+        *("reward", "feedback", "align-feedback", "align-online", "align-distil", "align-critic"),
+        *("evaluate", "compare"),
     )
 
 

@@ -26,13 +26,14 @@ def generate(
     max_new_tokens: int,
     batch_size: int,
     seed: int | None,
+    temperature: float = 1.0,
     said: Callable[[int, int], None] = lambda done, of: None,
 ) -> list[Completion]:
-    """One completion a prompt, in the prompts' order; `seed` None is greedy, else T = 1 without top-k or top-p.
+    """One completion a prompt, in the prompts' order; `seed` None is greedy, else drawn without top-k or top-p.
 
     prompts: token ids, of any lengths. Batches are made of prompts of like length, so little is padding.
     """
-    config = _config(model, eos, max_new_tokens, sampled=seed is not None)
+    config = _config(model, eos, max_new_tokens, temperature if seed is not None else None)
     order = sorted(range(len(prompts)), key=lambda i: (len(prompts[i]), i))
     completions: list[Completion | None] = [None] * len(prompts)
     training = model.training
@@ -50,13 +51,16 @@ def generate(
     return [completion for completion in completions if completion is not None]
 
 
-def _config(model: PreTrainedModel, eos: int, max_new_tokens: int, *, sampled: bool) -> GenerationConfig:
+def _config(
+    model: PreTrainedModel, eos: int, max_new_tokens: int, temperature: float | None
+) -> GenerationConfig:
+    sampled = temperature is not None
     # every field that a Hub model's own generation_config might bend is stated
     return GenerationConfig(
         max_new_tokens=max_new_tokens,
         do_sample=sampled,
         num_beams=1,
-        temperature=1.0,
+        temperature=temperature if sampled else 1.0,
         top_k=0 if sampled else None,
         top_p=1.0,
         repetition_penalty=1.0,

@@ -1,4 +1,4 @@
-"""Completions from a model: greedy, or at T = 1 from the whole distribution; K a prompt from one prefill.
+"""Completions from a model: greedy, or at a temperature from the whole distribution; K a prompt from one prefill.
 
 A prompt is computed once and its keys and values are kept once. Every row attends to its prompt's and to its own, and
 the two halves are joined by their normalizers (cascade attention: Juravsky et al. 2024, arXiv 2402.05099, equation 2).
@@ -33,16 +33,20 @@ def sample(
     batch_size: int,
     eos: int,
     generators: Sequence[torch.Generator] | None,
+    temperature: float = 1.0,
     said: Callable[[int, int], None] = lambda done, of: None,
 ) -> list[list[Completion]]:
     """`completions` of each prompt, in the prompts' order, drawn by its own generator; greedy for None.
 
     prompts: token ids, of any lengths; about `batch_size` rows are decoded at once, of prompts of like length.
+    temperature: of the draws; at 1 a completion is drawn from the distribution that its log-probability is of.
     """
     if scorer.rows is None:
         _check(scorer, prompts, eos)
     if scorer.rows is not None:
-        return _by_rows(scorer, prompts, completions, max_new_tokens, batch_size, eos, generators, said)
+        return _by_rows(
+            scorer, prompts, completions, max_new_tokens, batch_size, eos, generators, temperature, said
+        )
     uniform = None
     if generators is not None:
         shape = (completions, max_new_tokens)
@@ -53,7 +57,8 @@ def sample(
     for start in range(0, len(order), at_once):
         batch = order[start : start + at_once]
         drawn = None if uniform is None else uniform[batch].flatten(0, 1)
-        ids = decode(scorer, [prompts[place] for place in batch], completions, max_new_tokens, eos, drawn)
+        some = [prompts[place] for place in batch]
+        ids = decode(scorer, some, completions, max_new_tokens, eos, drawn, temperature=temperature)
         rows = [cut(row, eos) for row in ids.tolist()]
         for number, place in enumerate(batch):
             found[place] = rows[number * completions : (number + 1) * completions]
@@ -76,8 +81,10 @@ def decode(
     eos: int,
     drawn: torch.Tensor | None,
     logps: torch.Tensor | None = None,
+    *,
+    temperature: float = 1.0,
 ) -> torch.Tensor:
-    """Ids (rows, most), EOS behind the end; `logps`, of the same shape, is given their log-probabilities.
+    """Ids (rows, most), EOS behind the end; `logps`, of the same shape, is given their log-probabilities at T = 1.
 
     `times` rows a prompt, one behind the other; drawn: uniform numbers (rows, most), or None for greedy.
     """
@@ -85,7 +92,7 @@ def decode(
     scorer.model.eval()
     try:
         with scorer.autocast():
-            return _decode(scorer, prompts, times, most, eos, drawn, logps)
+            return _decode(scorer, prompts, times, most, eos, drawn, logps, temperature)
     finally:
         scorer.model.train(training)
 
@@ -98,6 +105,7 @@ def _decode(
     eos: int,
     drawn: torch.Tensor | None,
     logps: torch.Tensor | None,
+    temperature: float,
 ) -> torch.Tensor:
     device = scorer.model.device
     cascade, hidden = _prefill(scorer, prompts, times, most)
@@ -108,7 +116,7 @@ def _decode(
     drawn = None if drawn is None else drawn.to(device)
     logits = scorer.head(hidden).repeat_interleave(times, 0)
     for step in range(most):
-        chosen = _choose(logits, None if drawn is None else drawn[rows, step])
+        chosen = _choose(logits, None if drawn is None else drawn[rows, step], temperature)
         ids[rows[going], step] = chosen[going]
         if logps is not None:
             logps[rows[going], step] = logits[going].log_softmax(-1).gather(-1, chosen[going, None])[:, 0]
@@ -161,6 +169,7 @@ def _by_rows(
     batch_size: int,
     eos: int,
     generators: Sequence[torch.Generator] | None,
+    temperature: float,
     said: Callable[[int, int], None],
 ) -> list[list[Completion]]:
     """The same by transformers' generate, a prompt as often as it has completions."""
@@ -173,16 +182,17 @@ def _by_rows(
         max_new_tokens=max_new_tokens,
         batch_size=batch_size,
         seed=seed,
+        temperature=temperature,
         said=said,
     )
     return [found[start : start + completions] for start in range(0, len(found), completions)]
 
 
-def _choose(logits: torch.Tensor, drawn: torch.Tensor | None) -> torch.Tensor:
+def _choose(logits: torch.Tensor, drawn: torch.Tensor | None, temperature: float) -> torch.Tensor:
     """(R,) tokens of logits (R, V): the likeliest, or by the inverse of the distribution function at drawn (R,)."""
     if drawn is None:
         return logits.argmax(-1)
-    cumulated = logits.double().softmax(-1).cumsum(-1)
+    cumulated = (logits.double() / temperature).softmax(-1).cumsum(-1)
     wanted = drawn.double()[:, None] * cumulated[:, -1:]
     return torch.searchsorted(cumulated, wanted, right=True)[:, 0].clamp(max=logits.shape[-1] - 1)
 

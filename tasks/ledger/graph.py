@@ -28,6 +28,13 @@ def owns(target: Target, path: Path) -> bool:
     return stage is None or path in {_path(out) for out in stage.outs}
 
 
+def former(target: Target, path: Path) -> Path | None:
+    """The file in DVC's cache that this output is by dvc.lock: DVC removes the one at `path` before a stage runs."""
+    outs = getattr(_stage(target), "outs", [])
+    hashed = [Path(out.cache_path) for out in outs if _path(out) == path and out.hash_info]
+    return hashed[0] if hashed and hashed[0].is_file() else None
+
+
 @cache
 def _stage(target: Target) -> Any:
     if not Path(".dvc").is_dir():

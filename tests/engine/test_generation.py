@@ -115,3 +115,11 @@ def test_what_a_foreign_model_says_of_decoding_has_no_say_here(policy, tokenizer
     models.separate_pad(policy, tokenizer)
     assert decoded(policy, tokenizer, prompts) == greedy
     assert decoded(policy, tokenizer, prompts, seed=0) == sampled
+
+
+def test_a_temperature_is_that_of_the_draws_and_not_of_greedy(policy, tokenizer, prompts):
+    warm, cool = (decoded(policy, tokenizer, prompts, seed=0, temperature=t) for t in (1.0, 0.5))
+    assert warm == decoded(policy, tokenizer, prompts, seed=0) != cool
+    greedy = decoded(policy, tokenizer, prompts)
+    assert decoded(policy, tokenizer, prompts, seed=0, temperature=1e-4) == greedy
+    assert decoded(policy, tokenizer, prompts, temperature=0.5) == greedy

@@ -144,6 +144,39 @@ def test_tokens_come_as_often_as_the_model_says(build, prompts):
     assert_as_often(torch.tensor([row.ids[1] for row in rows])[first == common], behind)
 
 
+def test_a_temperature_divides_the_logits(build, prompts):
+    model, draws, prompts = build("llama", vocab_size=SMALL, initializer_range=0.15), 4000, small(prompts)
+    given = {"completions": draws, "max_new_tokens": 1, "batch_size": draws, "seed": 0}
+    with torch.no_grad():
+        logits = model(torch.tensor([prompts[0]])).logits[0, -1]
+    for rows in (None, "asked for"):
+        scorer = Scorer(model)
+        scorer.rows = rows
+        (cool,) = sampled(scorer, prompts[:1], temperature=0.7, **given)
+        assert_as_often(torch.tensor([row.ids[0] for row in cool]), (logits / 0.7).softmax(-1))
+
+
+def test_a_cool_draw_is_that_of_a_likelihood_to_a_power():
+    logits = torch.tensor([0.0, 1.0, -2.0, 0.5])
+    powers = logits.softmax(-1).double() ** (1 / 0.7)
+    edges = (powers / powers.sum()).cumsum(-1)
+    drawn = torch.linspace(0.0005, 0.9995, 1000)
+    found = sampling._choose(logits.expand(1000, -1), drawn, 0.7)
+    assert found.tolist() == [int((one >= edges).sum()) for one in drawn.double()]
+    assert not torch.equal(found, sampling._choose(logits.expand(1000, -1), drawn, 1.0))
+
+
+@pytest.mark.parametrize("rows", [None, "asked for"])
+def test_half_the_temperature_is_twice_the_logits_token_by_token(rows, build, prompts):
+    scorer = Scorer(build("llama"))
+    scorer.rows = rows
+    cool = sampled(scorer, prompts, seed=0, temperature=0.5)
+    with torch.no_grad():
+        scorer.model.lm_head.weight.mul_(2)
+    assert sampled(scorer, prompts, seed=0) == cool
+    assert sampled(scorer, prompts, seed=0, temperature=0.5) != cool
+
+
 def assert_as_often(tokens, chances):
     """Each within four deviations of the binomial distribution; none of them is too rare to say so."""
     expected = len(tokens) * chances

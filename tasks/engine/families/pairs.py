@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
@@ -91,8 +91,18 @@ def with_reference(data: Sequence[Group], compute: Compute, journal: Journal) ->
         journal.say(
             f"warning: the reference cache is not used: {cause}; computing it for this training alone"
         )
-        scorer = Scorer(load_policy(SFT, compute), said=journal.say)
-        logps = References.compute(scorer, data, str(weights), compute).sums(data)
+        return with_own_reference(data, compute, journal)
+    return _known(data, logps)
+
+
+def with_own_reference(data: Sequence[Group], compute: Compute, journal: Journal) -> list[Group]:
+    """The same, computed for this training alone."""
+    scorer = Scorer(load_policy(SFT, compute), said=journal.say)
+    weights = str(verified_manifest(SFT).get("weights_sha256"))
+    return _known(data, References.compute(scorer, data, weights, compute).sums(data))
+
+
+def _known(data: Sequence[Group], logps: Sequence[float]) -> list[Group]:
     return [group._replace(meta=Known(*logps[2 * n : 2 * n + 2])) for n, group in enumerate(data)]
 
 
@@ -107,12 +117,14 @@ def _rewards(rewards: torch.Tensor) -> dict[str, torch.Tensor]:
     }
 
 
-def trainer(job: Job) -> GroupTrainer:
-    """The trainer of one branch, on fold A's pairs."""
+def trainer(
+    job: Job, refer: Callable[[Sequence[Group], Compute, Journal], list[Group]] = with_reference
+) -> GroupTrainer:
+    """The trainer of one branch, on its pairs, to which `refer` brings the reference's numbers."""
     data = groups(job.tokenizer, pq.read_table(job.train).to_pylist())
     objective = Preferences(job.method, job.entry)
     if objective.needs_reference:
-        data = with_reference(data, job.compute, job.journal)
+        data = refer(data, job.compute, job.journal)
     return aligning(job, objective, data)
 
 

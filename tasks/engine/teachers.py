@@ -1,0 +1,79 @@
+"""Who scores answers for the stage feedback: the judge, a reward model, or a model behind an endpoint."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from tasks.engine.groups import Group
+from tasks.engine.journal import Journal
+from tasks.engine.models import MANIFEST, SFT, load_reward, load_tokenizer, verified_manifest
+from tasks.engine.scoring import Scorer, rewards
+from tasks.engine.text import encode_completion, encode_prompt
+from tasks.measures import endpoint
+from tasks.measures.gold import judge_of, known_of
+from tasks.measures.verdicts import Verdicts
+from tasks.parameters import EndpointTeacher, Judge
+from tasks.refusal import Refusal
+from tasks.settings import Compute
+
+REWARD = Path("models/reward-a")
+
+
+class Asked(NamedTuple):
+    """A row of data/prepared, its prompt as text, and the different answers to it."""
+
+    row: dict[str, str | None]
+    prompt: str
+    texts: tuple[str, ...]
+
+
+Scores = list[list[float | None]]  # by document and answer; None where the verdict cannot be read
+
+
+def by_judge(asked: Sequence[Asked], judge: Judge) -> Scores:
+    """The judge's total in [0, 1]."""
+    score, found = judge_of(judge.kind), []
+    for one in asked:
+        known = known_of(judge.kind, one.row)
+        if known is None:
+            raise Refusal(
+                f"data/prepared/train.parquet: {one.row['id']}",
+                "has no facts for the exact judge",
+                "set judge.kind: rouge, or another feedback.teacher",
+            )
+        found.append([score(text, known)["total"] for text in one.texts])
+    return found
+
+
+def by_reward(asked: Sequence[Asked], compute: Compute, journal: Journal) -> Scores:
+    """The score of fold A's reward model, less its mean and by its deviation."""
+    verified_manifest(REWARD)
+    scale = json.loads((REWARD / MANIFEST).read_text(encoding="utf-8"))
+    scorer, tokenizer = Scorer(load_reward(REWARD, compute), said=journal.say), load_tokenizer(SFT)
+    groups = [
+        Group(
+            tuple(encode_prompt(tokenizer, one.prompt)),
+            tuple(tuple(encode_completion(tokenizer, text)) for text in one.texts),
+        )
+        for one in asked
+    ]
+    numbers = iter(rewards(scorer, [group for group in groups if group.completions], compute.tokens_at_once))
+    return [[(next(numbers) - scale["mean"]) / scale["deviation"] for _ in one.texts] for one in asked]
+
+
+def by_endpoint(
+    asked: Sequence[Asked], teacher: EndpointTeacher, verdicts: Verdicts, record: Path, journal: Journal
+) -> Scores:
+    """The endpoint's score, from 1 to 10; every verdict that it follows from is written to `record`."""
+    rubric = endpoint.rubric_of(teacher)
+    requests = [
+        endpoint.request(teacher, rubric, str(one.row["document"]), text)
+        for one in asked
+        for text in one.texts
+    ]
+    replies = iter(endpoint.replies(teacher, requests, verdicts, journal.say, journal.step))
+    verdicts.export(record, requests)
+    return [[endpoint.score(next(replies)) for _ in one.texts] for one in asked]

@@ -1,0 +1,134 @@
+"""Stage feedback: several sources answer, a teacher scores each, and the best is paired with another of its prompt.
+
+AI feedback as in Zephyr (Tunstall et al. 2023, arXiv 2310.16944, section 3.2), for an entry of branches.feedback.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tasks.corpus.feedback import SCHEMA, Scored, columns, draws, merged, preferred, told
+from tasks.engine import models, teachers
+from tasks.engine.journal import Journal
+from tasks.engine.sources import Usable, answers
+from tasks.engine.teachers import Asked, Scores
+from tasks.engine.text import render
+from tasks.ledger import graph, state
+from tasks.ledger.target import Target
+from tasks.measures.gold import known_of
+from tasks.measures.verdicts import Verdicts
+from tasks.parameters import EndpointTeacher, Feedback, Judge, Own, RewardTeacher
+from tasks.refusal import Refusal
+from tasks.settings import Compute, Text
+
+OUT = Path("data/feedback")
+
+Rows = list[dict[str, Any]]
+
+
+def run(
+    branch: str, feedback: Feedback, own: Own, judge: Judge, text: Text, compute: Compute, journal: Journal
+) -> dict[str, float | int | str | bool]:
+    """Counts of pairs and of what was dropped, and by source its mean score and the share of pairs that it won."""
+    if feedback.teacher.kind == "judge":
+        journal.say("the teacher is the judge of the evaluation: a branch learns from what will measure it")
+    models.verified_manifest(models.SFT)
+    tokenizer = models.load_tokenizer(models.SFT)
+    documents = _documents(feedback)
+    usable, dropped = answers(documents, feedback, Path(own.feedback), text, compute, journal)
+    asked = [
+        Asked(row, render(tokenizer, row["document"], text), tuple(merged(some)))
+        for row, some in zip(documents, usable, strict=True)
+    ]
+    scored = _scored(usable, _scores(branch, asked, feedback, judge, compute, journal))
+    rows = _pairs(asked, scored, feedback, judge, dropped)
+    if not rows:
+        raise Refusal(
+            f"data/feedback/{branch}.parquet",
+            f"no pair is left of {len(asked)} documents (dropped: {dict(dropped)})",
+            "give feedback.sources that differ, or another feedback.teacher",
+        )
+    pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), OUT / f"{branch}.parquet")
+    return {
+        "rows": len(rows),
+        "prompts": len(asked),
+        "teacher": _name(feedback, judge),
+        "teacher_is_judge": feedback.teacher.kind == "judge",
+        "rejected": feedback.rejected,
+        **{f"dropped_{reason}": count for reason, count in sorted(dropped.items())},
+        **told(rows, [answer for some in scored for answer in some], feedback.sources),
+    }
+
+
+def _documents(feedback: Feedback) -> Rows:
+    """The training documents that are answered, in their order."""
+    every = pq.read_table("data/prepared/train.parquet").to_pylist()
+    order = np.random.default_rng(feedback.seed).permutation(len(every))[: feedback.documents]
+    return [every[place] for place in sorted(order)]
+
+
+def _scores(
+    branch: str, asked: Sequence[Asked], feedback: Feedback, judge: Judge, compute: Compute, journal: Journal
+) -> Scores:
+    """What the teacher gives to each answer."""
+    record = OUT / f"{branch}.verdicts.jsonl"
+    verdicts = _verdicts(branch, record)
+    if isinstance(feedback.teacher, EndpointTeacher):
+        return teachers.by_endpoint(asked, feedback.teacher, verdicts, record, journal)
+    verdicts.export(record, [])
+    if isinstance(feedback.teacher, RewardTeacher):
+        return teachers.by_reward(asked, compute, journal)
+    return teachers.by_judge(asked, judge)
+
+
+def _verdicts(branch: str, record: Path) -> Verdicts:
+    """This machine's log, which a failed run and another worktree fill too, with what dvc.lock's run was told."""
+    former = graph.former(Target("feedback", "feedback", branch), record)
+    return Verdicts(state.root() / "verdicts.jsonl", [former] if former else [])
+
+
+def _scored(usable: Usable, scores: Scores) -> list[list[Scored]]:
+    """The different answers of each document with their sources and scores."""
+    return [
+        [
+            Scored(text, sources, number)
+            for (text, sources), number in zip(merged(some).items(), numbers, strict=True)
+        ]
+        for some, numbers in zip(usable, scores, strict=True)
+    ]
+
+
+def _pairs(
+    asked: Sequence[Asked],
+    scored: Sequence[Sequence[Scored]],
+    feedback: Feedback,
+    judge: Judge,
+    dropped: Counter[str],
+) -> Rows:
+    """At most one row a prompt; `dropped` gets the counts of what gave none."""
+    rows = []
+    for one, some in zip(asked, scored, strict=True):
+        name, read = str(one.row["id"]), sum(answer.score is not None for answer in some)
+        dropped["unparsable"] += len(some) - read
+        found = preferred(some, feedback.rejected, draws(feedback.seed, name))
+        if found is None:
+            dropped["documents_tied" if read > 1 else "documents_without_two"] += 1
+            continue
+        gold = known_of(judge.kind, one.row) if feedback.teacher.kind == "judge" else None
+        whose = {"id": name, "prompt": one.prompt, "gold": gold, "judge": _name(feedback, judge)}
+        rows.append({**whose, **columns(*found)})
+    return rows
+
+
+def _name(feedback: Feedback, judge: Judge) -> str:
+    """The teacher's, for the record: the judge's kind, reward, or the model behind the endpoint."""
+    if isinstance(feedback.teacher, EndpointTeacher):
+        return feedback.teacher.model
+    return judge.kind if feedback.teacher.kind == "judge" else feedback.teacher.kind
