@@ -242,6 +242,7 @@ Name = Annotated[str, AfterValidator(_name)]
 PairsEntry = Annotated[SerializeAsAny[Branch], BeforeValidator(_of_family("pairs"))]
 BaseEntry = Annotated[SerializeAsAny[Branch], BeforeValidator(_of_family("base"))]
 UnpairedEntry = Annotated[SerializeAsAny[Branch], BeforeValidator(_of_family("unpaired"))]
+BestEntry = Annotated[SerializeAsAny[Branch], BeforeValidator(_of_family("best"))]
 OnlineEntry = Annotated[SerializeAsAny[Branch], BeforeValidator(_of_family("online"))]
 DistilEntry = Annotated[SerializeAsAny[Branch], BeforeValidator(_of_family("distil"))]
 CriticEntry = Annotated[SerializeAsAny[Branch], BeforeValidator(_of_family("critic"))]
@@ -253,6 +254,7 @@ class Branches(Section):
     pairs: dict[Name, PairsEntry]
     base: dict[Name, BaseEntry]
     unpaired: dict[Name, UnpairedEntry]
+    best: dict[Name, BestEntry]
     online: dict[Name, OnlineEntry]
     distil: dict[Name, DistilEntry]
     critic: dict[Name, CriticEntry]
@@ -307,6 +309,16 @@ class Parameters(Section):
         if len(set(value)) < len(value):
             raise ValueError("a seed stands twice")
         return value
+
+    @model_validator(mode="after")
+    def _best_of_those_sampled(self) -> Parameters:
+        for name, entry in self.branches.best.items():
+            wanted, drawn = getattr(entry, "best_of", 0), self.sample.completions
+            if wanted > drawn:
+                raise ValueError(
+                    f"branches.best.{name}.best_of is {wanted}, and sample.completions draws {drawn}; change one"
+                )
+        return self
 
 
 def read(path: Path = Path("params.yaml")) -> Parameters:

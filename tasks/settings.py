@@ -11,6 +11,7 @@ FAMILIES = (
     "pairs",
     "base",
     "unpaired",
+    "best",
     "online",
     "distil",
     "critic",

@@ -213,6 +213,7 @@ class Graph:
             "pairs": {"dpo": given["branches"]["pairs"]["dpo"]},
             "base": {"orpo_from_base": {"method": "orpo", "weight": 0.1, "optimisation": walk}},
             "unpaired": {"kto": {"method": "kto", **kto, "optimisation": walk}},
+            "best": {"bo2": {"method": "best_of_n", "best_of": 2, "reward": "model", "optimisation": walk}},
             "online": {"rloo": given["branches"]["online"]["rloo"]},
             "distil": {"jbond": {"method": "jbond", **rewarded, "beta": 0.5, "gamma": 1.0, "eta": 0.1}},
             "critic": {"ppo": {"method": "ppo", **rewarded, **ppo}},
@@ -410,7 +411,9 @@ def test_the_reward_models_settings_run_no_training_of_pairs(graph, stages):
     given["reward"]["source"]["center"] += 0.01
     graph.write(given)
     assert graph.repro() == of(
-        stages, "reward", "align-online", "align-distil", "align-critic", "evaluate", "compare"
+        stages,
+        *("reward", "best", "align-best", "align-online", "align-distil", "align-critic"),
+        *("evaluate", "compare"),
     )
 
 
