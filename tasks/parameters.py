@@ -278,6 +278,10 @@ class Evaluate(Section):
     samples: Annotated[
         int, Field(ge=1, description="sampled summaries a document, T = 1, for KL and gold reward")
     ]
+    best_of: Annotated[
+        int,
+        Field(ge=1, le=64, description="N of SFT's Best-of-N line, by fold A's reward model; 1 for no line"),
+    ]
     batch_size: Annotated[int, Field(ge=1, description="completions decoded at once")]
 
 
