@@ -13,7 +13,7 @@ from rich.console import Console, Group
 from tasks.ledger import costs, held
 from tasks.measures import comparison, examples, given, intervals, page, tables
 from tasks.measures.alarms import alarms
-from tasks.measures.evaluations import DECODINGS, SFT, SHARED, Evaluation, read_all
+from tasks.measures.evaluations import DECODINGS, SFT, SHARED, Evaluation, ranked, read_all
 from tasks.parameters import Branches, Compare
 from tasks.refusal import Refusal
 from tasks.settings import Tuning
@@ -83,6 +83,7 @@ def compared(
             "seed_spread": {each: comparison.spreads(values[each], followed) for each in DECODINGS},
             "differences": differences,
             "frontier": comparison.frontier(values["sampled"], measure, seeds),
+            "best_of": comparison.upper_line(ranked(sft), (measure, "reward"), bootstrap),
             "warnings": [*given.alarms(branches), *warnings],
             "baselines": sft.summary.get("baselines", {}),
             "displacement": {branch: rows for branch, rows in displaced.items() if rows},

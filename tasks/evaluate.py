@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,15 +13,15 @@ import pyarrow.parquet as pq
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from tasks.engine import models
+from tasks.engine import models, reward_model
 from tasks.engine.generation import Completion
 from tasks.engine.groups import Group, Ids
 from tasks.engine.journal import Journal
+from tasks.engine.reward_model import RewardModel
 from tasks.engine.sampling import sample, seeded
-from tasks.engine.scoring import Scorer, completion_logps, rewards
+from tasks.engine.scoring import Scorer, completion_logps
 from tasks.engine.text import decode, encode_completion, encode_prompt, render
-from tasks.measures import divergence, rouge, surface
-from tasks.measures.gold import judge_of, known_of
+from tasks.measures import best_of, divergence, texts
 from tasks.parameters import Compute, Evaluate, Judge
 from tasks.refusal import Refusal
 from tasks.settings import Text
@@ -31,10 +30,9 @@ OUT = Path("reports/evaluation")
 REWARD = Path(
     "models/reward-b"
 )  # no branch was trained on its pairs, so its score can show over-optimisation
+RANKING = Path("models/reward-a")  # what the branches climb, and Best-of-N at decoding time, too
 
 DECODINGS = ("greedy", "sampled")
-
-Numbers = dict[str, list[Any]]
 
 
 class Loaded(NamedTuple):
@@ -42,7 +40,7 @@ class Loaded(NamedTuple):
 
     policy: Scorer
     reference: Scorer
-    reward: Scorer
+    reward: RewardModel
     tokenizer: PreTrainedTokenizerBase
 
 
@@ -55,6 +53,8 @@ def run(
         "reference_sha256": models.verified_manifest(models.SFT)["weights_sha256"],
         "reward_sha256": models.verified_manifest(REWARD)["weights_sha256"],
     }
+    if model == "sft" and evaluate.best_of > 1:
+        hashes["ranking_sha256"] = models.verified_manifest(RANKING)["weights_sha256"]
     documents = pq.read_table(f"data/prepared/{evaluate.split}.parquet").to_pylist()
     if not documents:
         raise Refusal(
@@ -68,10 +68,14 @@ def run(
         for row in documents
     ]
     hashes["prompts_sha256"] = hashlib.sha256(json.dumps(prompts).encode()).hexdigest()
+    generators = seeded(evaluate.seed, range(len(prompts)))
     answers = {
-        decoding: _answers(decoding, loaded, prompts, evaluate, text, journal) for decoding in DECODINGS
+        "greedy": _answers("greedy", 1, None, loaded, prompts, evaluate, text, journal),
+        "sampled": _answers(
+            "sampled", evaluate.samples, generators, loaded, prompts, evaluate, text, journal
+        ),
     }
-    found = _rewards(loaded, prompts, answers, compute)
+    found = _by_decoding(loaded, prompts, answers, compute)
     table = pa.concat_tables(
         [
             _measured(decoding, loaded, documents, prompts, some, found[decoding], judge, compute)
@@ -89,7 +93,12 @@ def run(
         **_means(table),
     }
     if model == "sft":
-        summary["baselines"] = _baselines(documents, evaluate, judge)
+        summary["baselines"] = texts.baselines(documents, judge.kind, evaluate.seed)
+    if model == "sft" and evaluate.best_of > 1:
+        several = _several(answers["sampled"], generators, loaded, prompts, evaluate, text, journal)
+        ranked = _ranked(loaded, documents, prompts, several, judge, compute, journal)
+        pq.write_table(ranked, out / "best_of.parquet")
+        summary["best_of"] = _best_of(ranked, evaluate.best_of)
     (out / "summary.json").write_text(
         json.dumps(summary, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8"
     )
@@ -100,32 +109,55 @@ def run(
 
 
 def _load(model: str, compute: Compute, journal: Journal) -> Loaded:
-    policy, reference, reward = (
-        Scorer(loaded, said=journal.say)
-        for loaded in (
-            models.load_policy(f"models/{model}", compute),
-            models.load_policy(models.SFT, compute),
-            models.load_reward(REWARD, compute),
-        )
+    policy, reference = (
+        Scorer(models.load_policy(folder, compute), said=journal.say)
+        for folder in (f"models/{model}", models.SFT)
     )
+    reward = reward_model.load(REWARD, compute, journal.say)
     return Loaded(policy, reference, reward, models.load_tokenizer(models.SFT))
 
 
 def _answers(
-    decoding: str, loaded: Loaded, prompts: list[Ids], evaluate: Evaluate, text: Text, journal: Journal
+    name: str,
+    times: int,
+    generators: list[torch.Generator] | None,
+    loaded: Loaded,
+    prompts: list[Ids],
+    evaluate: Evaluate,
+    text: Text,
+    journal: Journal,
 ) -> list[list[Completion]]:
-    """Each prompt's completions."""
-    greedy = decoding == "greedy"
+    """Each prompt's `times` completions, greedy without generators; none for 0 and below."""
+    if times < 1:
+        return [[] for _ in prompts]
     return sample(
         loaded.policy,
         prompts,
-        completions=1 if greedy else evaluate.samples,
+        completions=times,
         max_new_tokens=text.max_completion_tokens,
         batch_size=evaluate.batch_size,
         eos=loaded.tokenizer.eos_token_id,
-        generators=None if greedy else seeded(evaluate.seed, range(len(prompts))),
-        said=lambda done, of: journal.say(f"{decoding}: {done} of {of} summaries"),
+        generators=generators,
+        said=lambda done, of: journal.say(f"{name}: {done} of {of} summaries"),
     )
+
+
+def _several(
+    sampled: list[list[Completion]],
+    generators: list[torch.Generator],
+    loaded: Loaded,
+    prompts: list[Ids],
+    evaluate: Evaluate,
+    text: Text,
+    journal: Journal,
+) -> list[list[Completion]]:
+    """N of each prompt: the sampled ones, and further ones by the numbers that follow theirs.
+
+    Drawn apart, so that the sampled ones have the same bits whatever N is; the numbers are those of one larger draw.
+    """
+    lacking = evaluate.best_of - evaluate.samples
+    further = _answers("further", lacking, generators, loaded, prompts, evaluate, text, journal)
+    return [[*some, *more][: evaluate.best_of] for some, more in zip(sampled, further, strict=True)]
 
 
 def _measured(
@@ -155,43 +187,88 @@ def _measured(
             "prediction": predictions,
             "ended": [completion.ended for completion in completions],
             "tokens": [len(completion.ids) for completion in completions],
-            **_gold(predictions, known, judge),
+            **texts.judged(predictions, known, judge.kind),
             "reward": reward,
             **_divergence(loaded, groups, decoding, compute),
-            **_surface(predictions, known),
+            **texts.seen(predictions, known),
         }
     )
 
 
-def _gold(predictions: list[str], documents: list[dict[str, Any]], judge: Judge) -> Numbers:
-    """The judge's verdict by part; without facts the exact judge is silent and the columns are absent."""
-    known = [known_of(judge.kind, document) for document in documents]
-    if any(told is None for told in known):
-        return {}
-    score = judge_of(judge.kind)
-    verdicts = [score(prediction, told) for prediction, told in zip(predictions, known, strict=True) if told]
-    parts = {
-        f"gold_{name}": [verdict[name] for verdict in verdicts] for name in verdicts[0] if name != "total"
+def _ranked(
+    loaded: Loaded,
+    documents: list[dict[str, Any]],
+    prompts: list[Ids],
+    answers: list[list[Completion]],
+    judge: Judge,
+    compute: Compute,
+    journal: Journal,
+) -> pa.Table:
+    """One row a document and sample: what fold A's reward model ranks it by, and what it is worth."""
+    predictions = [decode(loaded.tokenizer, completion.ids) for some in answers for completion in some]
+    known = [document for document, some in zip(documents, answers, strict=True) for _ in some]
+    ranking = reward_model.load(RANKING, compute, journal.say)
+    ranks, reward = (
+        [score for some in _rewards(each, loaded, prompts, answers, compute) for score in some]
+        for each in (ranking, loaded.reward)
+    )
+    gold = texts.judged(predictions, known, judge.kind)
+    return pa.table(
+        {
+            "id": [document["id"] for document in known],
+            "sample": [place for some in answers for place in range(len(some))],
+            "prediction": predictions,
+            "ranking": ranks,
+            **{name: values for name, values in gold.items() if name == "gold"},
+            "reward": reward,
+            "rougeL": texts.overlap(predictions, known)["rougeL"],
+        }
+    )
+
+
+def _best_of(ranked: pa.Table, most: int) -> list[dict[str, float]]:
+    """Means of the best of n by n, rounded to 6 digits; kl_bound, in nats a sequence, is an upper bound of its KL."""
+    names = [name for name in ranked.column_names if name not in ("id", "sample", "prediction")]
+    values = {name: ranked.column(name).to_numpy().reshape(-1, most) for name in names}
+    return [
+        {
+            "n": n,
+            "kl_bound": round(best_of.kl_bound(n), 6),
+            **{
+                name: round(float(best_of.expected(values["ranking"], each, n).mean()), 6)
+                for name, each in values.items()
+            },
+        }
+        for n in best_of.sizes(most)
+    ]
+
+
+def _by_decoding(
+    loaded: Loaded, prompts: list[Ids], answers: dict[str, list[list[Completion]]], compute: Compute
+) -> dict[str, list[float]]:
+    """Fold B's rewards, of one pass over each prompt."""
+    every = [[*greedy, *sampled] for greedy, sampled in zip(*answers.values(), strict=True)]
+    scores = _rewards(loaded.reward, loaded, prompts, every, compute)
+    return {
+        "greedy": [some[0] for some in scores],
+        "sampled": [score for some in scores for score in some[1:]],
     }
-    return {"gold": [verdict["total"] for verdict in verdicts], **parts}
 
 
 def _rewards(
-    loaded: Loaded, prompts: list[Ids], answers: dict[str, list[list[Completion]]], compute: Compute
-) -> dict[str, list[float]]:
-    """By decoding, of one pass over each prompt: fold B's reward of the text, less its mean and by its deviation."""
-    scale = json.loads((REWARD / models.MANIFEST).read_text(encoding="utf-8"))
-    every = [list(chain(*some)) for some in zip(*answers.values(), strict=True)]
-    scored = [
+    judged: RewardModel,
+    loaded: Loaded,
+    prompts: list[Ids],
+    answers: list[list[Completion]],
+    compute: Compute,
+) -> list[list[float]]:
+    """A reward model's word on the text of each prompt's completions, less its mean and by its deviation."""
+    asked = [
         Group(prompt, tuple(_closed(loaded.tokenizer, completion) for completion in some))
-        for prompt, some in zip(prompts, every, strict=True)
+        for prompt, some in zip(prompts, answers, strict=True)
     ]
-    scores = iter(rewards(loaded.reward, scored, compute.tokens_at_once))
-    found: dict[str, list[float]] = {decoding: [] for decoding in answers}
-    for place in range(len(prompts)):
-        for decoding, some in answers.items():
-            found[decoding] += [(next(scores) - scale["mean"]) / scale["deviation"] for _ in some[place]]
-    return found
+    scores = iter(judged.rewards(asked, compute.tokens_at_once))
+    return [[next(scores) for _ in some] for some in answers]
 
 
 def _closed(tokenizer: PreTrainedTokenizerBase, completion: Completion) -> Ids:
@@ -216,18 +293,6 @@ def _divergence(loaded: Loaded, groups: list[Group], decoding: str, compute: Com
     }
 
 
-def _surface(predictions: list[str], documents: list[dict[str, Any]]) -> Numbers:
-    scores = rouge.scores(predictions, [document["summary"] for document in documents])
-    both = list(zip(predictions, (document["document"] for document in documents), strict=True))
-    return {
-        **{name: values.tolist() for name, values in scores.items()},
-        "characters": [surface.characters(prediction) for prediction in predictions],
-        "compression": [surface.compression(prediction, document) for prediction, document in both],
-        "repetition": [surface.repetition(prediction) for prediction in predictions],
-        "invented_numbers": [surface.invented_numbers(prediction, document) for prediction, document in both],
-    }
-
-
 def _means(table: pa.Table) -> dict[str, dict[str, float]]:
     """Mean of every measure by decoding, rounded to 6 digits."""
     decodings = np.array(table.column("decoding").to_pylist())
@@ -241,21 +306,3 @@ def _means(table: pa.Table) -> dict[str, dict[str, float]]:
             if not np.isnan(chosen).any():
                 means[name] = round(float(chosen.mean()), 6)
     return found
-
-
-def _baselines(
-    documents: list[dict[str, Any]], evaluate: Evaluate, judge: Judge
-) -> dict[str, dict[str, float]]:
-    """ROUGE of lead-1, of the title and of another row's reference; gold of lead-1 and of the reference itself."""
-    references = [row["summary"] for row in documents]
-    found = rouge.baselines(
-        [row["document"] for row in documents], references, [row["title"] for row in documents], evaluate.seed
-    )
-    for name, texts in (
-        ("lead1", [rouge.lead(row["document"]) for row in documents]),
-        ("reference", references),
-    ):
-        gold = _gold(texts, documents, judge).get("gold")
-        if gold:
-            found.setdefault(name, {})["gold"] = sum(gold) / len(gold)
-    return {name: {key: round(value, 6) for key, value in scores.items()} for name, scores in found.items()}

@@ -315,6 +315,7 @@ PairsEntry = Annotated[SerializeAsAny[Branch], BeforeValidator(_of_family("pairs
 BaseEntry = Annotated[SerializeAsAny[Branch], BeforeValidator(_of_family("base"))]
 FeedbackEntry = Annotated[SerializeAsAny[Branch], BeforeValidator(_of_family("feedback"))]
 UnpairedEntry = Annotated[SerializeAsAny[Branch], BeforeValidator(_of_family("unpaired"))]
+BestEntry = Annotated[SerializeAsAny[Branch], BeforeValidator(_of_family("best"))]
 OnlineEntry = Annotated[SerializeAsAny[Branch], BeforeValidator(_of_family("online"))]
 DistilEntry = Annotated[SerializeAsAny[Branch], BeforeValidator(_of_family("distil"))]
 CriticEntry = Annotated[SerializeAsAny[Branch], BeforeValidator(_of_family("critic"))]
@@ -327,6 +328,7 @@ class Branches(Section):
     base: dict[Name, BaseEntry]
     feedback: dict[Name, FeedbackEntry]
     unpaired: dict[Name, UnpairedEntry]
+    best: dict[Name, BestEntry]
     online: dict[Name, OnlineEntry]
     distil: dict[Name, DistilEntry]
     critic: dict[Name, CriticEntry]
@@ -353,6 +355,10 @@ class Evaluate(Section):
     seed: Seed
     samples: Annotated[
         int, Field(ge=1, description="sampled summaries a document, T = 1, for KL and gold reward")
+    ]
+    best_of: Annotated[
+        int,
+        Field(ge=1, le=64, description="N of SFT's Best-of-N line, by fold A's reward model; 1 for no line"),
     ]
     batch_size: Annotated[int, Field(ge=1, description="completions decoded at once")]
 
@@ -396,6 +402,16 @@ class Parameters(Section):
         for name in self.tuning:
             if name not in known:
                 raise ValueError(f"tuning: there is no branch {name!r}; {nearest(name, known)}")
+        return self
+
+    @model_validator(mode="after")
+    def _best_of_those_sampled(self) -> Parameters:
+        for name, entry in self.branches.best.items():
+            wanted, drawn = getattr(entry, "best_of", 0), self.sample.completions
+            if wanted > drawn:
+                raise ValueError(
+                    f"branches.best.{name}.best_of is {wanted}, and sample.completions draws {drawn}; change one"
+                )
         return self
 
 

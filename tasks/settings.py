@@ -13,6 +13,7 @@ FAMILIES = (
     "base",
     "feedback",
     "unpaired",
+    "best",
     "online",
     "distil",
     "critic",

@@ -59,6 +59,7 @@ def shrunk() -> dict:
         "base": {},
         "feedback": {},
         "unpaired": {},
+        "best": {},
         "online": {"rloo": given["branches"]["online"]["rloo"]},
         "distil": {},
         "critic": {},
@@ -144,13 +145,18 @@ class Project:
 
 
 def _rows(family: str, folder: Path) -> Path:
-    """What the family's methods read; rated rows are made of the pairs, in the folder."""
+    """What the family's methods read; rated and best rows are made of the pairs, in the folder."""
     pairs = Path("data/pairs/a.parquet")
-    if family != "unpaired":
+    if family not in ("unpaired", "best"):
         return pairs
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    if family == "best":
+        chosen = pq.read_table(pairs, columns=["prompt", "chosen"]).rename_columns(["prompt", "completion"])
+        folder.mkdir(parents=True, exist_ok=True)
+        pq.write_table(chosen, folder / "best.parquet")
+        return folder / "best.parquet"
     from tasks import unpaired
 
     rows = unpaired.of_pairs(pq.read_table(pairs).to_pylist())

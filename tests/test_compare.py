@@ -351,6 +351,81 @@ def test_baselines_stand_beside_the_models(project):
     assert "| lead-1 | - | 0.300 | 0.100 | 0.250 |" in text
 
 
+MANY = 4
+
+
+def plant_best_of(**columns: np.ndarray) -> pa.Table:
+    """SFT's Best-of-N rows: the ranking and reward follow gold, but for noise; and its summary names them."""
+    rng = np.random.default_rng(11)
+    gold = (SHARED[:, None] + 0.1 * rng.normal(size=(PROMPTS, MANY))).ravel()
+    table = pa.table(
+        {
+            "id": [f"doc-{place:03d}" for place in range(PROMPTS) for _ in range(MANY)],
+            "sample": list(range(MANY)) * PROMPTS,
+            "prediction": ["요약"] * PROMPTS * MANY,
+            **{"ranking": gold, "gold": gold, "reward": 2 * gold, "rougeL": gold / 2, **columns},
+        }
+    )
+    write("sft", evaluation(100), best_of=[{"n": n} for n in (1, 2, MANY)])
+    pq.write_table(table, "reports/evaluation/sft/best_of.parquet")
+    return table
+
+
+def test_best_of_n_is_the_upper_line_with_its_intervals(project):
+    gold_PN = plant_best_of()["gold"].to_numpy().reshape(PROMPTS, MANY)
+    line = run("better")["best_of"]
+    assert [point["n"] for point in line] == [1, 2, 4]
+    assert line[0]["kl_bound"] == 0
+    assert line[2]["kl_bound"] == pytest.approx(np.log(4) - 0.75, abs=1e-6)
+    assert line[0]["gold"]["mean"] == pytest.approx(gold_PN.mean(), abs=1e-6)
+    assert line[2]["gold"]["mean"] == pytest.approx(gold_PN.max(1).mean(), abs=1e-6)
+    for point in line:
+        assert point["reward"]["mean"] == pytest.approx(2 * point["gold"]["mean"], abs=1e-5)
+        assert point["gold"]["low"] < point["gold"]["mean"] < point["gold"]["high"]
+    shown = f"| 4 | 0.64 | {line[2]['gold']['mean']:.3f} ["
+    assert "## Best-of-N of SFT: what the reward model alone can buy" in stage.MARKDOWN.read_text(
+        encoding="utf-8"
+    )
+    assert shown in stage.MARKDOWN.read_text(encoding="utf-8")
+    text = stage.HTML.read_text(encoding="utf-8")
+    assert "Best-of-N of sft (KL bound)" in text
+    assert "n beside each mark" in text
+
+
+def test_a_ranking_that_knows_nothing_buys_nothing(project):
+    plant_best_of(ranking=np.random.default_rng(12).normal(size=PROMPTS * MANY))
+    line = run("better")["best_of"]
+    assert line[2]["gold"]["low"] < line[0]["gold"]["mean"] < line[2]["gold"]["high"]
+
+
+def test_without_gold_the_line_is_of_rouge(project):
+    plant_best_of()
+    table = pq.read_table("reports/evaluation/better-0/predictions.parquet")
+    write("better-0", table.drop_columns(["gold"]))
+    point = run("better", seeds=[0])["best_of"][2]
+    assert point.keys() == {"n", "kl_bound", "rougeL", "reward"}
+
+
+def test_without_a_line_the_page_is_silent_about_it(project):
+    assert run("better")["best_of"] == []
+    assert "Best-of-N" not in stage.HTML.read_text(encoding="utf-8")
+    assert "Best-of-N" not in stage.MARKDOWN.read_text(encoding="utf-8")
+
+
+def test_best_of_n_rows_of_other_prompts_or_none_are_refused(project):
+    table = plant_best_of()
+    path = Path("reports/evaluation/sft/best_of.parquet")
+    pq.write_table(table.slice(1), path)
+    with pytest.raises(Refusal, match=r"best_of.parquet: does not hold 4 samples of each prompt"):
+        run("better")
+    plant_best_of(reward=np.full(PROMPTS * MANY, np.nan))
+    with pytest.raises(Refusal, match="a value of reward is missing or not finite"):
+        run("better")
+    path.unlink()
+    with pytest.raises(Refusal, match=r"best_of.parquet: cannot be read"):
+        run("better")
+
+
 def test_many_branches_in_any_script_fit_the_page(project):
     names = ["정렬", *(f"branch{place}" for place in range(10))]
     for name in names:

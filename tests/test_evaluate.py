@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import shutil
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ from tasks.engine import models
 from tasks.engine.groups import Group
 from tasks.engine.sampling import sample, seeded
 from tasks.engine.scoring import Scorer, rewards
-from tasks.engine.text import encode_completion, encode_prompt, render
+from tasks.engine.text import decode, encode_completion, encode_prompt, render
 from tasks.refusal import Refusal
 
 MODELS = ["sft", "dpo-0", "rloo-0"]
@@ -189,3 +191,95 @@ def test_documents_without_facts_have_no_gold_under_the_exact_judge(own):
     pq.write_table(table.from_pylist(bare, schema=table.schema), "data/prepared/test.parquet")
     own.change("judge", kind="exact")
     assert not any("gold" in name for name in own.run("evaluate --model sft"))
+
+
+def best_of():
+    return pq.read_table("reports/evaluation/sft/best_of.parquet")
+
+
+def test_the_sampled_rows_are_the_first_of_the_best_of_n_samples(here):
+    sampled = rows("sft", "sampled")
+    ids = [row["id"] for row in rows("sft", "greedy")]
+    many = best_of().to_pylist()
+    assert [(row["id"], row["sample"]) for row in many] == [(name, s) for name in ids for s in range(4)]
+    first = [row for row in many if row["sample"] < 2]
+    for name in ("prediction", "gold", "rougeL"):
+        assert [row[name] for row in first] == [row[name] for row in sampled]
+    assert [row["reward"] for row in first] == pytest.approx([row["reward"] for row in sampled], abs=1e-3)
+
+
+def test_all_n_are_drawn_by_the_prompts_own_numbers(here):
+    """As one draw of 4 would be: each prompt's further numbers follow those of its sampled summaries."""
+    tokenizer = models.load_tokenizer(models.SFT)
+    asked = [tuple(prompt) for prompt in prompts(here, tokenizer)]
+    found = sample(
+        Scorer(models.load_policy(models.SFT, here.parameters.compute)),
+        asked,
+        completions=4,
+        max_new_tokens=here.parameters.text.max_completion_tokens,
+        batch_size=256,
+        eos=tokenizer.eos_token_id,
+        generators=seeded(here.parameters.evaluate.seed, range(len(asked))),
+    )
+    texts = [decode(tokenizer, one.ids) for some in found for one in some]
+    assert best_of()["prediction"].to_pylist() == texts
+    assert len(set(texts)) > len(asked)
+
+
+@pytest.mark.parametrize("most", [1, 3])
+def test_the_sampled_rows_have_the_same_bits_however_many_are_ranked(most, own):
+    before = pq.read_table("reports/evaluation/sft/predictions.parquet")
+    own.change("evaluate", best_of=most)
+    shutil.rmtree("reports/evaluation/sft")
+    own.run("evaluate --model sft")
+    assert pq.read_table("reports/evaluation/sft/predictions.parquet").equals(before)
+    assert ("best_of" in summary("sft")) == (most > 1)
+    assert Path("reports/evaluation/sft/best_of.parquet").exists() == (most > 1)
+
+
+def test_more_samples_than_are_ranked_leave_the_first_n(own):
+    own.change("evaluate", samples=3, best_of=2)
+    own.run("evaluate --model sft")
+    first = [row["prediction"] for row in rows("sft", "sampled") if row["sample"] < 2]
+    assert best_of()["prediction"].to_pylist() == first
+
+
+def test_it_is_ranked_by_fold_as_reward_and_measured_by_fold_bs(here):
+    tokenizer, many = models.load_tokenizer(models.SFT), best_of().to_pylist()
+    asked = prompts(here, tokenizer)
+    limit = here.parameters.text.max_completion_tokens
+    ids = [tuple(encode_completion(tokenizer, row["prediction"])) for row in many]
+    whole = [place for place in range(len(many)) if len(ids[place]) < limit]  # those that ended, by far
+    groups = [Group(tuple(asked[place // 4]), (ids[place],)) for place in whole]
+    for fold, column in (("a", "ranking"), ("b", "reward")):
+        folder = Path(f"models/reward-{fold}")
+        scale = json.loads((folder / "manifest.json").read_text())
+        scores = rewards(Scorer(models.load_reward(folder, here.parameters.compute)), groups, 4096)
+        expected = [(score - scale["mean"]) / scale["deviation"] for score in scores]
+        assert [many[place][column] for place in whole] == pytest.approx(expected, abs=1e-3)
+
+
+def test_its_line_is_that_of_its_rows(here):
+    many = best_of().to_pylist()
+    by_prompt = [many[start : start + 4] for start in range(0, len(many), 4)]
+    line = {point["n"]: point for point in summary("sft")["best_of"]}
+    assert list(line) == [1, 2, 4]
+    for name in ("ranking", "gold", "reward", "rougeL"):
+        bests = [max(some, key=lambda row: (row["ranking"], -row["sample"]))[name] for some in by_prompt]
+        assert line[4][name] == pytest.approx(np.mean(bests), abs=1e-5)
+        assert line[1][name] == pytest.approx(np.mean([row[name] for row in many]), abs=1e-5)
+        pairs = [
+            max(two, key=lambda row: (row["ranking"], -row["sample"]))[name]
+            for some in by_prompt
+            for two in combinations(some, 2)
+        ]
+        assert line[2][name] == pytest.approx(np.mean(pairs), abs=1e-5)
+    assert line[1]["ranking"] < line[2]["ranking"] < line[4]["ranking"]
+    assert line[2]["kl_bound"] == pytest.approx(np.log(2) - 0.5, abs=1e-6)
+
+
+def test_sft_alone_is_ranked(here):
+    assert all("best_of" not in summary(model) for model in MODELS[1:])
+    assert not Path("reports/evaluation/dpo-0/best_of.parquet").exists()
+    ranking = models.verified_manifest(Path("models/reward-a"))["weights_sha256"]
+    assert summary("sft")["ranking_sha256"] == ranking

@@ -216,6 +216,7 @@ class Graph:
             "base": {"orpo_from_base": {"method": "orpo", "weight": 0.1, "optimisation": walk}},
             "feedback": {"ddpo": given["branches"]["pairs"]["dpo"] | {"beta": 0.1}},
             "unpaired": {"kto": {"method": "kto", **kto, "optimisation": walk}},
+            "best": {"bo2": {"method": "best_of_n", "best_of": 2, "reward": "model", "optimisation": walk}},
             "online": {"rloo": given["branches"]["online"]["rloo"]},
             "distil": {"jbond": {"method": "jbond", **rewarded, "beta": 0.5, "gamma": 1.0, "eta": 0.1}},
             "critic": {"ppo": {"method": "ppo", **rewarded, **ppo}},
@@ -414,7 +415,8 @@ def test_the_reward_models_settings_run_no_training_of_pairs(graph, stages):
     graph.write(given)
     assert graph.repro() == of(
         stages,
-        *("reward", "feedback", "align-feedback", "align-online", "align-distil", "align-critic"),
+        *("reward", "feedback", "best", "align-feedback", "align-best", "align-online"),
+        *("align-distil", "align-critic"),
         *("evaluate", "compare"),
     )
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from tasks.engine import reward_model
 from tasks.engine.groups import Group
 from tasks.engine.journal import Journal
-from tasks.engine.models import MANIFEST, SFT, load_reward, load_tokenizer, verified_manifest
-from tasks.engine.scoring import Scorer, rewards
+from tasks.engine.models import SFT, load_tokenizer, verified_manifest
 from tasks.engine.text import encode_completion, encode_prompt
 from tasks.measures import endpoint
 from tasks.measures.gold import judge_of, known_of
@@ -51,8 +50,7 @@ def by_judge(asked: Sequence[Asked], judge: Judge) -> Scores:
 def by_reward(asked: Sequence[Asked], compute: Compute, journal: Journal) -> Scores:
     """The score of fold A's reward model, less its mean and by its deviation."""
     verified_manifest(REWARD)
-    scale = json.loads((REWARD / MANIFEST).read_text(encoding="utf-8"))
-    scorer, tokenizer = Scorer(load_reward(REWARD, compute), said=journal.say), load_tokenizer(SFT)
+    tokenizer = load_tokenizer(SFT)
     groups = [
         Group(
             tuple(encode_prompt(tokenizer, one.prompt)),
@@ -60,8 +58,8 @@ def by_reward(asked: Sequence[Asked], compute: Compute, journal: Journal) -> Sco
         )
         for one in asked
     ]
-    numbers = iter(rewards(scorer, [group for group in groups if group.completions], compute.tokens_at_once))
-    return [[(next(numbers) - scale["mean"]) / scale["deviation"] for _ in one.texts] for one in asked]
+    scores = iter(reward_model.load(REWARD, compute, journal.say).rewards(groups, compute.tokens_at_once))
+    return [[next(scores) for _ in one.texts] for one in asked]
 
 
 def by_endpoint(

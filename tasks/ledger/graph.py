@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from tasks.ledger.target import Target, of_command
+
+READS = 50  # of a file that is being written, a tenth of a second apart
 
 
 def inputs(target: Target) -> list[Path] | None:
@@ -39,6 +41,20 @@ def former(target: Target, path: Path) -> Path | None:
 def _stage(target: Target) -> Any:
     if not Path(".dvc").is_dir():
         return None
+    from dvc.utils.strictyaml import YAMLSyntaxError, YAMLValidationError
+
+    left = READS
+    while True:
+        try:
+            return _found(target)
+        except (YAMLSyntaxError, YAMLValidationError):  # of dvc.lock, while another stage's dvc is writing it
+            left -= 1
+            if not left:
+                raise
+            time.sleep(0.1)
+
+
+def _found(target: Target) -> Any:
     from dvc.repo import Repo
 
     with Repo(str(Path.cwd())) as repo:
@@ -52,11 +68,16 @@ def _stage(target: Target) -> Any:
 def _stages(repo: Any) -> Iterator[Any]:
     """The stage that dvc says it is running, which is quick to get; then all of them."""
     from dvc.exceptions import DvcException
+    from dvc.utils.strictyaml import YAMLSyntaxError, YAMLValidationError
 
     name = os.environ.get("DVC_STAGE")
     if name:
-        with suppress(DvcException):  # inherited, and of another project
+        try:
             yield repo.stage.load_one("dvc.yaml", name=name.rpartition(":")[2])
+        except (YAMLSyntaxError, YAMLValidationError):
+            raise
+        except DvcException:
+            pass  # the name is inherited, and of another project
     yield from repo.index.stages
 
 

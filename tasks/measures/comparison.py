@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tasks.measures import intervals
+from tasks.measures import best_of, intervals
 from tasks.measures.evaluations import DECODINGS, NUMBERS, SAMPLED_ONLY, SFT, Evaluation
 
 HIGHER, LOWER, SAME = "higher", "lower", "cannot tell apart"
@@ -115,6 +115,22 @@ def frontier(sampled: Models, measure: str, seeds: Sequence[int]) -> list[dict[s
             means = {each: float(found[each][row].mean()) for each in (measure, "reward")}
             points.append({"branch": name, "seed": seed, "kl": kl, **means})
     return points
+
+
+def upper_line(
+    ranked: Mapping[str, np.ndarray], measures: Sequence[str], bootstrap: Bootstrap
+) -> list[dict[str, Any]]:
+    """SFT's best of n by n: a bound of its KL in nats a sequence, and each measure's mean with its interval."""
+    if not ranked:
+        return []
+    ranking_PN = ranked["ranking"]
+    sizes = best_of.sizes(ranking_PN.shape[1])
+    rows_KP = [best_of.expected(ranking_PN, ranked[each], n) for n in sizes for each in measures]
+    found = iter(bootstrap(np.stack(rows_KP)))
+    return [
+        {"n": n, "kl_bound": best_of.kl_bound(n), **{each: next(found)._asdict() for each in measures}}
+        for n in sizes
+    ]
 
 
 def rounded(given: Any) -> Any:

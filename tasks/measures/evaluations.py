@@ -92,6 +92,25 @@ def read(model: str) -> Evaluation:
     return evaluation
 
 
+def ranked(evaluation: Evaluation) -> dict[str, np.ndarray]:
+    """SFT's Best-of-N samples: their ranking and every measure, [P, N] each; nothing where evaluate.best_of is 1."""
+    if not evaluation.summary.get("best_of"):
+        return {}
+    path, most = FOLDER / evaluation.model / "best_of.parquet", evaluation.summary["best_of"][-1]["n"]
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowException, OSError) as error:
+        raise Refusal(str(path), f"cannot be read ({' '.join(str(error).split())})", AGAIN) from error
+    if table["id"].to_pylist() != [name for name in evaluation.prompts("sampled") for _ in range(most)]:
+        raise Refusal(str(path), f"does not hold {most} samples of each prompt", AGAIN)
+    names = [name for name in table.column_names if name not in ("id", "sample", "prediction")]
+    found = {name: np.asarray(table[name].to_numpy(), dtype=float).reshape(-1, most) for name in names}
+    for name, values in found.items():
+        if not np.isfinite(values).all():
+            raise Refusal(str(path), f"a value of {name} is missing or not finite", AGAIN)
+    return found
+
+
 def _whole(evaluation: Evaluation) -> None:
     place = str(FOLDER / evaluation.model / "predictions.parquet")
     needed = [*KEY, *TEXTS, "ended", *(name for name in NUMBERS if name != "no_eos")]

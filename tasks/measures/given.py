@@ -30,7 +30,7 @@ def of(name: str, family: str, entry: Branch, tuning: Tuning | None) -> dict[str
         "method": entry.method,
         "family": family,
         "start": "models/base" if family == "base" else "models/sft",
-        "information": _information(entry),
+        "information": _information(family, entry),
         "settings": _shown(settings),
         "trials": tuning.trials if tuning else 0,
         "tuned_settings_changed": changed,
@@ -73,8 +73,10 @@ def alarms(branches: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
     return [{"kind": "budget", "branch": branches[0]["name"], "text": text}]
 
 
-def _information(entry: Branch) -> str:
+def _information(family: str, entry: Branch) -> str:
     """What it learns from; whoever sees the judge itself knows more than the others."""
+    if family == "feedback":
+        return "a teacher's scores of several sources' answers"
     reward, ratings = getattr(entry, "reward", None), getattr(entry, "ratings", None)
     if reward:
         return {"model": "the pairs' reward model", "judge": "the judge itself"}[reward]

@@ -50,6 +50,7 @@ def markdown(found: Found, extras: Extras) -> str:
         tables.scores(found, "sampled"),
         tables.verdicts(found),
     ]
+    shown += [tables.best_of(found)] if found["best_of"] else []
     shown += [tables.seeds(found), tables.baselines(found)]
     shown += [tables.displacement(found)] if found["displacement"] else []
     lines = [f"# {_m(words.title(found))}", "", f"{_m(words.subtitle(found))}.", ""]
@@ -64,6 +65,8 @@ def markdown(found: Found, extras: Extras) -> str:
 
 def _parts(found: Found, extras: Extras) -> list[str]:
     scores = "".join(_table(tables.scores(found, decoding)) for decoding in ("greedy", "sampled"))
+    frontier = _figure(plots.frontier(found), words.frontier(found))
+    frontier += _table(tables.best_of(found)) if found["best_of"] else ""
     plotted = _figure(plots.means(found), words.MEANS) + _figure(plots.differences(found), words.PAIRED)
     distributions = _figure(plots.distributions(found, extras.differences), words.PROMPTS)
     examples = f"<p class=note>{_e(words.EXAMPLES)}</p>" + "".join(map(_example, extras.examples))
@@ -74,7 +77,7 @@ def _parts(found: Found, extras: Extras) -> list[str]:
         _alarms(found),
         _section("Branches", _table(given.table(found))),
         _section("Scores", scores),
-        _section("Reward and KL", _figure(plots.frontier(found), words.FRONTIER)),
+        _section("Reward and KL", frontier),
         _section("Differences", plotted + _table(tables.verdicts(found))),
         _section("Prompt by prompt", distributions),
         _section("Seeds", _figure(plots.seeds(found), words.SEEDS) + _table(tables.seeds(found))),

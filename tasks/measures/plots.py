@@ -67,6 +67,7 @@ def frontier(found: Found) -> str:
                 points = [point for point in found["frontier"] if point["branch"] == name]
                 x, y = ([point[each] for point in points] for each in ("kl", measure))
                 axes.scatter(x, y, c=colour, marker=marker, label=name, **DOT)
+            _best_of(axes, found["best_of"], measure)
             start = found["frontier"][0][measure]
             axes.axhline(start, color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
             axes.set(
@@ -78,6 +79,18 @@ def frontier(found: Found) -> str:
         figure.legend(handles, labels, loc="outside lower center", ncols=min(6, len(labels)))
 
     return _svg("frontier", 3.5, draw)
+
+
+def _best_of(axes: Axes, points: Sequence[Mapping[str, Any]], measure: str) -> None:
+    """SFT's best of n as a dashed line with n beside each mark, at a bound of its KL."""
+    if not points:
+        return
+    x, y = [point["kl_bound"] for point in points], [point[measure]["mean"] for point in points]
+    name = f"Best-of-N of {SFT} (KL bound)"
+    axes.plot(x, y, color=MUTED, linewidth=1.2, linestyle="--", marker="x", markersize=4, label=name)
+    for point, *place in zip(points, x, y, strict=True):
+        text = axes.annotate(str(point["n"]), place, xytext=(3, -9), textcoords="offset points", fontsize=7)
+        text.set_color(MUTED)
 
 
 def means(found: Found) -> str:

@@ -139,6 +139,23 @@ def baselines(found: Found) -> Table:
     return Table("Against what needs no model, greedy", ["text", *map(label, kinds)], rows, note)
 
 
+def best_of(found: Found) -> Table:
+    """The headline and the reward of SFT's best of n, with intervals, by n."""
+    measures = (found["headline"], "reward")
+    rows = [
+        [str(point["n"]), f"{point['kl_bound']:.2f}", *(interval(point[each]) for each in measures)]
+        for point in found["best_of"]
+    ]
+    header = ["n", "KL at most, nats", *map(label, measures)]
+    note = (
+        "Of n sampled summaries of sft the one that fold A's reward model likes best: means over all choices of n "
+        f"of the {found['best_of'][-1]['n']} that were drawn. No training, and n times the cost of every summary. "
+        "The KL is a bound, log n - (n - 1) / n: the true one may be lower."
+    )
+    title = "Best-of-N of SFT: what the reward model alone can buy at decoding time"
+    return Table(title, header, rows, note)
+
+
 def displacement(found: Found) -> Table:
     """How far the chosen summaries' own log-probability moved in training, by branch and seed."""
     rows = [

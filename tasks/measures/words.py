@@ -11,8 +11,12 @@ from tasks.measures.evaluations import SFT
 from tasks.measures.tables import Found, label
 
 FRONTIER = (
-    "Each point is one training, on sampled summaries. The dashed line is sft. "
+    "Each point is one training, on sampled summaries. The flat dashed line is sft. "
     "Up on the right while down on the left is over-optimisation."
+)
+BEST_OF = (
+    " The grey line with marks is sft's best of n by fold A's reward model (n beside each mark), drawn at an upper "
+    "bound of its KL: it may lie further to the left, never further to the right."
 )
 MEANS = "Each model's own interval. Two of these may overlap while their paired difference is clear of 0."
 PAIRED = "Left minus right, prompt by prompt. Where the interval crosses 0, the two cannot be told apart."
@@ -27,6 +31,11 @@ JUDGES = {
     "rouge": "The judge is the mean of ROUGE-1, -2 and -L against the reference.",
 }
 NO_GOLD = "These documents have no gold score, so ROUGE-L stands in."
+
+
+def frontier(found: Found) -> str:
+    """What the frontier's plot shows."""
+    return FRONTIER + (BEST_OF if found["best_of"] else "")
 
 
 def title(found: Found) -> str:

@@ -14,7 +14,15 @@ from tasks import methods
 from tasks.refusal import Refusal
 from tasks.settings import Branch
 
-FAMILIES = ("pairs", "unpaired", "online", "distil", "critic")  # and base, which has the methods of pairs
+FAMILIES = (
+    "pairs",
+    "unpaired",
+    "best",
+    "online",
+    "distil",
+    "critic",
+)  # and base, which has the methods of pairs
+WITHOUT_REFERENCE = ("pairs", "best")  # families whose methods may compare with nothing
 NUMBERS = ("integer", "number")
 EXAMPLES = {
     "raft.beta": (0.0, 1.0),  # it takes part in a choice alone
@@ -22,7 +30,12 @@ EXAMPLES = {
     "ppo.value_clip": (0.01, 0.1),  # of values that move by tenths
     "iterative_bond.anchor_samples": (8, 16),
 }
-READ_BY_A_STAGE = {"ratings"}  # tests/test_unpaired.py
+READ_BY_A_STAGE = {
+    "kto.ratings",
+    "best_of_n.best_of",
+    "best_of_n.reward",
+}  # tests/test_unpaired.py, test_best.py
+OWN_STAGE = ("unpaired", "best")  # families whose rows a stage of their own makes
 BOUNDS = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
 
 
@@ -55,7 +68,8 @@ def entry(project, name, **changed):
 
 def needs_reference(method):
     """Whether its numbers compare the policy with models/sft."""
-    return method.FAMILY != "pairs" or any("reference" in one for one in signature(method.loss).parameters)
+    asked = signature(method.loss).parameters
+    return method.FAMILY not in WITHOUT_REFERENCE or any("reference" in one for one in asked)
 
 
 def in_trl(method):
@@ -128,7 +142,7 @@ def test_every_coefficient_is_read(method, name, here, scratch):
     before = observed(here, entry(here, name), scratch, method)
     assert observed(here, entry(here, name), scratch, method) == before
     for field, schema in own_fields(method).items():
-        if field in READ_BY_A_STAGE:
+        if f"{name}.{field}" in READ_BY_A_STAGE:
             continue
         changed = entry(here, name, **{field: examples(schema, f"{name}.{field}")[1]})
         assert observed(here, changed, scratch, method) != before, field
@@ -138,8 +152,8 @@ def test_its_first_step_has_its_identity(method, name, own):
     """The stage itself refuses a first step that has not."""
     settings = entry(own, name)
     own.change(f"branches.{method.FAMILY}", tried=settings.model_dump())
-    if method.FAMILY == "unpaired":
-        own.run("unpaired --family unpaired --branch tried")
+    if method.FAMILY in OWN_STAGE:
+        own.run(f"{method.FAMILY} --family {method.FAMILY} --branch tried")
     found = own.run(f"align --family {method.FAMILY} --branch tried --seed 0")
     first = own.curve("align-tried-0")[0]
     for logged, value in method.identity(settings).items():

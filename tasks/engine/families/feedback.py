@@ -5,12 +5,16 @@ The stage `references` knows fold A's pairs alone, so the reference's log-probab
 
 from __future__ import annotations
 
-from functools import partial
-
 from tasks.engine.families import pairs
+from tasks.engine.fitting import GroupTrainer
 from tasks.engine.models import SFT
+from tasks.engine.training import Job
 
 START = SFT
 TRAIN = "data/feedback/{branch}.parquet"
-trainer = partial(pairs.trainer, refer=pairs.with_own_reference)
 told = pairs.told
+
+
+def trainer(job: Job) -> GroupTrainer:
+    """The trainer of one branch."""
+    return pairs.trainer(job, refer=pairs.with_own_reference)

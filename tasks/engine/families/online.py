@@ -7,7 +7,6 @@ those that it sampled with, and no pass is spent on them.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from inspect import signature
@@ -19,9 +18,10 @@ import pyarrow.parquet as pq
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from tasks.engine import reward_model
 from tasks.engine.fitting import GroupTrainer, Losses, Memoryless, aligning
 from tasks.engine.groups import Group, packed
-from tasks.engine.models import MANIFEST, SFT, load_policy, load_reward
+from tasks.engine.models import SFT, load_policy
 from tasks.engine.sampling import sample, seeded
 from tasks.engine.scoring import Scorer
 from tasks.engine.text import decode, encode_prompt
@@ -245,9 +245,7 @@ def reward_of(job: Job, pairs: Sequence[dict[str, Any]]) -> Reward:
     """What an entry's `reward` names, of groups with completions."""
     if job.entry.reward == "judge":
         return judge_reward(job.tokenizer, judge(pairs))
-    scorer = Scorer(load_reward(REWARD, job.compute), said=job.journal.say)
-    scale = json.loads((REWARD / MANIFEST).read_text(encoding="utf-8"))
-    return lambda some: (scorer.rewards(some) - scale["mean"]) / scale["deviation"]
+    return reward_model.load(REWARD, job.compute, job.journal.say)
 
 
 def judge(pairs: Sequence[dict[str, Any]]) -> Callable[[str, Any], Any]:
