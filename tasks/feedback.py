@@ -5,7 +5,6 @@ AI feedback as in Zephyr (Tunstall et al. 2023, arXiv 2310.16944, section 3.2), 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -42,17 +41,18 @@ def run(
     models.verified_manifest(models.SFT)
     tokenizer = models.load_tokenizer(models.SFT)
     documents = _documents(feedback)
-    usable, dropped = answers(documents, feedback, Path(own.feedback), text, compute, journal)
+    usable, lost = answers(documents, feedback, Path(own.feedback), text, compute, journal)
     asked = [
         Asked(row, render(tokenizer, row["document"], text), tuple(merged(some)))
         for row, some in zip(documents, usable, strict=True)
     ]
     scored = _scored(usable, _scores(branch, asked, feedback, judge, compute, journal))
-    rows = _pairs(asked, scored, feedback, judge, dropped)
+    rows, unpaired = _pairs(asked, scored, feedback, judge)
+    dropped = {**lost, **unpaired}
     if not rows:
         raise Refusal(
             f"data/feedback/{branch}.parquet",
-            f"no pair is left of {len(asked)} documents (dropped: {dict(dropped)})",
+            f"no pair is left of {len(asked)} documents (dropped: {dropped})",
             "give feedback.sources that differ, or another feedback.teacher",
         )
     pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), OUT / f"{branch}.parquet")
@@ -106,14 +106,10 @@ def _scored(usable: Usable, scores: Scores) -> list[list[Scored]]:
 
 
 def _pairs(
-    asked: Sequence[Asked],
-    scored: Sequence[Sequence[Scored]],
-    feedback: Feedback,
-    judge: Judge,
-    dropped: Counter[str],
-) -> Rows:
-    """At most one row a prompt; `dropped` gets the counts of what gave none."""
-    rows = []
+    asked: Sequence[Asked], scored: Sequence[Sequence[Scored]], feedback: Feedback, judge: Judge
+) -> tuple[Rows, dict[str, int]]:
+    """At most one row a prompt, and the counts of verdicts that cannot be read and of documents without a pair."""
+    rows, dropped = [], {"unparsable": 0, "documents_tied": 0, "documents_without_two": 0}
     for one, some in zip(asked, scored, strict=True):
         name, read = str(one.row["id"]), sum(answer.score is not None for answer in some)
         dropped["unparsable"] += len(some) - read
@@ -124,7 +120,7 @@ def _pairs(
         gold = known_of(judge.kind, one.row) if feedback.teacher.kind == "judge" else None
         whose = {"id": name, "prompt": one.prompt, "gold": gold, "judge": _name(feedback, judge)}
         rows.append({**whose, **columns(*found)})
-    return rows
+    return rows, dropped
 
 
 def _name(feedback: Feedback, judge: Judge) -> str:

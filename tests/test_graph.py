@@ -356,6 +356,26 @@ def test_each_stage_names_the_parameters_that_its_run_asks_for(stages, made, mon
         assert set(stage["params"]) == asked, name
 
 
+def test_what_an_output_was_is_found_in_the_cache_when_dvc_has_removed_it(made, monkeypatch):
+    from tasks.ledger import graph
+    from tasks.ledger.target import Target
+
+    monkeypatch.chdir(made.folder)
+    graph._stage.cache_clear()
+    path = Path("data/feedback/ddpo.verdicts.jsonl")
+    content, target = path.read_bytes(), Target("feedback", "feedback", "ddpo")
+    found = graph.former(target, path)
+    assert found.read_bytes() == content
+    assert made.folder / ".dvc/cache" in found.parents
+    assert graph.former(target, Path("data/feedback/other.jsonl")) is None
+    found.rename(found.with_suffix(".gone"))
+    try:
+        assert graph.former(target, path) is None
+    finally:
+        found.with_suffix(".gone").rename(found)
+        graph._stage.cache_clear()
+
+
 def test_no_shell_stands_between_dvc_and_a_stage(stages):
     """Debian's /bin/sh stays as the parent of what it runs; a killed dvc would leave the stage at work."""
     assert [name for name, stage in stages.items() if not stage["cmd"].startswith("exec ")] == []

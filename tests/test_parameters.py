@@ -243,6 +243,33 @@ def test_everything_wrong_is_told_at_once(told):
         assert part in said
 
 
+ENDPOINT = {"kind": "endpoint", "url": "http://localhost:8000/v1", "model": "m", "rubric": "summary.ko"}
+ENDPOINT |= {"temperature": None, "reply_tokens": None}
+ENDPOINT |= {"concurrency": 4, "max_attempts": 3, "timeout_seconds": 60.0}
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "said"),
+    [
+        ("sources.sft.temperature", 0.0, "sources.sft.temperature: Input should be greater than 0"),
+        ("sources.sft.model", "dpo-0", "sources.sft.model: Input should be 'base', 'sft' or 'own'"),
+        ("sources", {"lead1": {"kind": "lead"}}, "sources: Dictionary should have at least 2 items"),
+        ("sources.a+b", {"kind": "lead"}, "sources.a+b: String should match pattern"),
+        ("teacher", {"kind": "judge", "model": "m"}, "teacher: unknown parameter 'model'"),
+        ("teacher.url", "http://me:secret@host/v1", "teacher.url: String should match pattern"),
+        ("teacher.url", "localhost:8000", "teacher.url: String should match pattern"),
+        ("teacher.rubric", "../params", "teacher.rubric: String should match pattern"),
+        ("rejected", "best", "rejected: Input should be 'random' or 'worst'"),
+    ],
+)
+def test_a_source_or_teacher_that_cannot_be_is_told_by_its_place_in_the_file(place, value, said, told):
+    def change(given):
+        given["feedback"]["teacher"] = dict(ENDPOINT)
+        put(f"feedback.{place}", value)(given)
+
+    assert told(change).startswith(f"feedback.{said}")
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
