@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from transformers import PreTrainedTokenizerBase
 
 from tasks.corpus.feedback import SCHEMA, Scored, columns, draws, merged, preferred, told
 from tasks.engine import models, teachers
@@ -28,6 +29,7 @@ from tasks.refusal import Refusal
 from tasks.settings import Compute, Text
 
 OUT = Path("data/feedback")
+FOLD_B = (Path("data/pairs/b.parquet"), Path("data/pairs/b_holdout.parquet"))
 
 Rows = list[dict[str, Any]]
 
@@ -40,11 +42,11 @@ def run(
         journal.say("the teacher is the judge of the evaluation: a branch learns from what will measure it")
     models.verified_manifest(models.SFT)
     tokenizer = models.load_tokenizer(models.SFT)
-    documents = _documents(feedback)
+    documents, prompts = _documents(feedback, tokenizer, text)
     usable, lost = answers(documents, feedback, Path(own.feedback), text, compute, journal)
     asked = [
-        Asked(row, render(tokenizer, row["document"], text), tuple(merged(some)))
-        for row, some in zip(documents, usable, strict=True)
+        Asked(row, prompt, tuple(merged(some)))
+        for row, prompt, some in zip(documents, prompts, usable, strict=True)
     ]
     scored = _scored(usable, _scores(branch, asked, feedback, judge, compute, journal))
     rows, unpaired = _pairs(asked, scored, feedback, judge)
@@ -67,11 +69,20 @@ def run(
     }
 
 
-def _documents(feedback: Feedback) -> Rows:
-    """The training documents that are answered, in their order."""
+def _documents(
+    feedback: Feedback, tokenizer: PreTrainedTokenizerBase, text: Text
+) -> tuple[Rows, list[str]]:
+    """The training documents that are answered, in their order, and their prompts.
+
+    None of fold B's is among them: its reward model has to score summaries that no branch was trained beside.
+    """
     every = pq.read_table("data/prepared/train.parquet").to_pylist()
-    order = np.random.default_rng(feedback.seed).permutation(len(every))[: feedback.documents]
-    return [every[place] for place in sorted(order)]
+    prompts = [render(tokenizer, row["document"], text) for row in every]
+    kept = {pair["prompt"] for part in FOLD_B for pair in pq.read_table(part, columns=["prompt"]).to_pylist()}
+    free = [place for place, prompt in enumerate(prompts) if prompt not in kept]
+    order = np.random.default_rng(feedback.seed).permutation(len(free))[: feedback.documents]
+    taken = [free[number] for number in sorted(order)]
+    return [every[place] for place in taken], [prompts[place] for place in taken]
 
 
 def _scores(

@@ -129,6 +129,19 @@ def test_the_judge_prefers_what_it_scores_higher(run, own):
     assert {source for row in rows() for source in row["source_chosen"].split("+")} > {"lead1"}
 
 
+def test_no_document_of_fold_b_is_answered(run):
+    """The evaluation's reward model was trained on those."""
+    told = run(documents=None)
+    kept = {
+        row["prompt"]
+        for part in ("b", "b_holdout")
+        for row in pq.read_table(f"data/pairs/{part}.parquet").to_pylist()
+    }
+    assert kept
+    assert not kept & {row["prompt"] for row in rows()}
+    assert told["prompts"] == pq.read_metadata("data/prepared/train.parquet").num_rows - len(kept)
+
+
 def test_its_counts_are_those_of_the_table(run):
     told = run()
     assert told["prompts"] == 12
