@@ -469,7 +469,13 @@ def test_a_new_seed_runs_that_seed(graph, stages):
 @pytest.mark.parametrize(
     ("file", "again"),
     [
-        ("methods/dpo.py", ("method-pairs@dpo", "align-pairs@dpo-", "evaluate-pairs@dpo-", "compare")),
+        (
+            "methods/dpo.py",
+            (
+                *("method-pairs@dpo", "align-pairs@dpo-", "evaluate-pairs@dpo-"),
+                *("method-feedback@ddpo", "align-feedback@ddpo-", "evaluate-feedback@ddpo-", "compare"),
+            ),
+        ),
         ("engine/families/distil.py", ("align-distil", "evaluate-distil", "compare")),
         ("measures/surface.py", ("evaluate", "compare")),
         ("measures/words.py", ("compare",)),
