@@ -29,7 +29,6 @@ def main(flow: Callable[..., Any], tell: Callable[[State], int] | None = None) -
         if held is None:
             raise Refusal("make run", "another one is at work in this project", "wait for it, or stop it")
         final = _run(flow)
-        scores.track()
         return (tell or _told)(final)
     except Refusal as refusal:
         print(f"gallim: {refusal}", file=sys.stderr, flush=True)
@@ -46,7 +45,8 @@ def _run(flow: Callable[..., Any]) -> State:
     with local.serving():
         print(f"live view: {local.page()}", flush=True)
         try:
-            return flow(return_state=True)
+            final = flow(return_state=True)
+            tracked = scores.track()  # while the server stops
         except Exception as error:
             if answers(local.health()):
                 raise
@@ -54,6 +54,8 @@ def _run(flow: Callable[..., Any]) -> State:
             raise Refusal("Prefect", "its server is gone", cure) from error
         finally:
             _drain()
+    tracked.wait()
+    return final
 
 
 def _drain() -> None:

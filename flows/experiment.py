@@ -68,7 +68,7 @@ def _run(one: worktree.Worktree, until: str) -> State:
     stages = graph.read()
     wanted = stages if until == EVERYTHING else graph.up_to(stages, until)
     final = pipeline.outcome(pipeline.submit(wanted, one.logs))
-    scores.track()
+    scores.track().wait()
     if not final.is_completed():
         return final  # the worktree stays for Retry, and what lies there of HEAD's is not this run's
     page.tag_sft({stage.name for stage in wanted})

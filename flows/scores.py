@@ -16,9 +16,9 @@ def table() -> str:
     return asked.stdout if asked.returncode == 0 else asked.stderr
 
 
-def track() -> None:
-    """Makes the runs that MLflow lacks: of short stages, and of what DVC skipped; never a reason to fail."""
-    subprocess.run([sys.executable, "-m", "tasks", "track"])
+def track() -> subprocess.Popen:
+    """What makes the runs that MLflow lacks, of short stages and of what DVC skipped: to be waited for, and no more."""
+    return subprocess.Popen([sys.executable, "-m", "tasks", "track"])
 
 
 def runs() -> dict[str, str]:

@@ -82,7 +82,7 @@ def _serve() -> int:
         services.append(_mlflow(port))
         addresses["mlflow"] = f"http://{local.HOST}:{port}"
     try:
-        scores.track()  # makes MLflow's database, too
+        scores.track().wait()  # makes MLflow's database, too
         for one in services:
             one.start()
         for one in services:

@@ -39,7 +39,7 @@ class Loaded(NamedTuple):
     """The model that is evaluated, and the three that all evaluations share."""
 
     policy: Scorer
-    reference: Scorer
+    reference: Scorer | None  # None where the model itself is models/sft
     reward: RewardModel
     tokenizer: PreTrainedTokenizerBase
 
@@ -53,7 +53,8 @@ def run(
         "reference_sha256": models.verified_manifest(models.SFT)["weights_sha256"],
         "reward_sha256": models.verified_manifest(REWARD)["weights_sha256"],
     }
-    if model == "sft" and evaluate.best_of > 1:
+    ranked_of = evaluate.best_of if model == "sft" and evaluate.best_of > 1 else 0
+    if ranked_of:
         hashes["ranking_sha256"] = models.verified_manifest(RANKING)["weights_sha256"]
     documents = pq.read_table(f"data/prepared/{evaluate.split}.parquet").to_pylist()
     if not documents:
@@ -68,12 +69,10 @@ def run(
         for row in documents
     ]
     hashes["prompts_sha256"] = hashlib.sha256(json.dumps(prompts).encode()).hexdigest()
-    generators = seeded(evaluate.seed, range(len(prompts)))
+    every = _answers(max(evaluate.samples, ranked_of), loaded, prompts, evaluate, text, journal)
     answers = {
-        "greedy": _answers("greedy", 1, None, loaded, prompts, evaluate, text, journal),
-        "sampled": _answers(
-            "sampled", evaluate.samples, generators, loaded, prompts, evaluate, text, journal
-        ),
+        "greedy": [some[:1] for some in every],
+        "sampled": [some[1 : 1 + evaluate.samples] for some in every],
     }
     found = _by_decoding(loaded, prompts, answers, compute)
     table = pa.concat_tables(
@@ -94,8 +93,8 @@ def run(
     }
     if model == "sft":
         summary["baselines"] = texts.baselines(documents, judge.kind, evaluate.seed)
-    if model == "sft" and evaluate.best_of > 1:
-        several = _several(answers["sampled"], generators, loaded, prompts, evaluate, text, journal)
+    if ranked_of:
+        several = [some[1 : 1 + ranked_of] for some in every]
         ranked = _ranked(loaded, documents, prompts, several, judge, compute, journal)
         pq.write_table(ranked, out / "best_of.parquet")
         summary["best_of"] = _best_of(ranked, evaluate.best_of)
@@ -109,55 +108,28 @@ def run(
 
 
 def _load(model: str, compute: Compute, journal: Journal) -> Loaded:
-    policy, reference = (
-        Scorer(models.load_policy(folder, compute), said=journal.say)
-        for folder in (f"models/{model}", models.SFT)
-    )
+    policy = Scorer(models.load_policy(f"models/{model}", compute), said=journal.say)
+    reference = None if model == "sft" else Scorer(models.load_policy(models.SFT, compute), said=journal.say)
     reward = reward_model.load(REWARD, compute, journal.say)
     return Loaded(policy, reference, reward, models.load_tokenizer(models.SFT))
 
 
 def _answers(
-    name: str,
-    times: int,
-    generators: list[torch.Generator] | None,
-    loaded: Loaded,
-    prompts: list[Ids],
-    evaluate: Evaluate,
-    text: Text,
-    journal: Journal,
+    samples: int, loaded: Loaded, prompts: list[Ids], evaluate: Evaluate, text: Text, journal: Journal
 ) -> list[list[Completion]]:
-    """Each prompt's `times` completions, greedy without generators; none for 0 and below."""
-    if times < 1:
-        return [[] for _ in prompts]
+    """Each prompt's greedy completion and `samples` drawn ones, of one pass over it."""
     return sample(
         loaded.policy,
         prompts,
-        completions=times,
+        completions=samples,
         max_new_tokens=text.max_completion_tokens,
         batch_size=evaluate.batch_size,
         eos=loaded.tokenizer.eos_token_id,
-        generators=generators,
-        said=lambda done, of: journal.say(f"{name}: {done} of {of} summaries"),
+        generators=seeded(evaluate.seed, range(len(prompts))),
+        greedy=True,
+        scored=True,
+        said=lambda done, of: journal.say(f"{done} of {of} summaries"),
     )
-
-
-def _several(
-    sampled: list[list[Completion]],
-    generators: list[torch.Generator],
-    loaded: Loaded,
-    prompts: list[Ids],
-    evaluate: Evaluate,
-    text: Text,
-    journal: Journal,
-) -> list[list[Completion]]:
-    """N of each prompt: the sampled ones, and further ones by the numbers that follow theirs.
-
-    Drawn apart, so that the sampled ones have the same bits whatever N is; the numbers are those of one larger draw.
-    """
-    lacking = evaluate.best_of - evaluate.samples
-    further = _answers("further", lacking, generators, loaded, prompts, evaluate, text, journal)
-    return [[*some, *more][: evaluate.best_of] for some, more in zip(sampled, further, strict=True)]
 
 
 def _measured(
@@ -173,10 +145,6 @@ def _measured(
     """One row a document and sample, with every measure."""
     completions = [completion for some in answers for completion in some]
     predictions = [decode(loaded.tokenizer, completion.ids) for completion in completions]
-    groups = [
-        Group(prompt, tuple(tuple(completion.ids) for completion in some))
-        for prompt, some in zip(prompts, answers, strict=True)
-    ]
     times = len(answers[0])
     known = [document for document in documents for _ in range(times)]
     return pa.table(
@@ -189,7 +157,7 @@ def _measured(
             "tokens": [len(completion.ids) for completion in completions],
             **texts.judged(predictions, known, judge.kind),
             "reward": reward,
-            **_divergence(loaded, groups, decoding, compute),
+            **_divergence(loaded, prompts, answers, decoding, compute),
             **texts.seen(predictions, known),
         }
     )
@@ -277,16 +245,23 @@ def _closed(tokenizer: PreTrainedTokenizerBase, completion: Completion) -> Ids:
     return tuple(encode_completion(tokenizer, decode(tokenizer, ids)) if completion.ended else ids)
 
 
-def _divergence(loaded: Loaded, groups: list[Group], decoding: str, compute: Compute) -> dict[str, pa.Array]:
+def _divergence(
+    loaded: Loaded, prompts: list[Ids], answers: list[list[Completion]], decoding: str, compute: Compute
+) -> dict[str, pa.Array]:
     """Sequence KL to models/sft in nats, by k1 and k3, of the sampled summaries."""
     if decoding == "greedy":
-        empty = pa.nulls(len(groups), pa.float64())
+        empty = pa.nulls(len(answers), pa.float64())
         return {"kl_k1": empty, "kl_k3": empty}
-    ours, theirs = (
-        completion_logps(scorer, groups, compute.tokens_at_once)
-        for scorer in (loaded.policy, loaded.reference)
-    )
-    ratios = [(a.to(torch.float64) - b.to(torch.float64)).numpy() for a, b in zip(ours, theirs, strict=True)]
+    groups = [
+        Group(prompt, tuple(tuple(completion.ids) for completion in some))
+        for prompt, some in zip(prompts, answers, strict=True)
+    ]
+    ours = [np.array(completion.logps) for some in answers for completion in some]
+    theirs = ours
+    if loaded.reference is not None:
+        scored = completion_logps(loaded.reference, groups, compute.tokens_at_once)
+        theirs = [logps.to(torch.float64).numpy() for logps in scored]
+    ratios = [a - b for a, b in zip(ours, theirs, strict=True)]
     return {
         "kl_k1": pa.array([float(divergence.k1(ratio)) for ratio in ratios]),
         "kl_k3": pa.array([float(divergence.k3(ratio)) for ratio in ratios]),

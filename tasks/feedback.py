@@ -69,9 +69,7 @@ def run(
     }
 
 
-def _documents(
-    feedback: Feedback, tokenizer: PreTrainedTokenizerBase, text: Text
-) -> tuple[Rows, list[str]]:
+def _documents(feedback: Feedback, tokenizer: PreTrainedTokenizerBase, text: Text) -> tuple[Rows, list[str]]:
     """The training documents that are answered, in their order, and their prompts.
 
     None of fold B's is among them: its reward model has to score summaries that no branch was trained beside.

@@ -11,10 +11,14 @@ from transformers import GenerationConfig, PreTrainedModel
 
 @dataclass(frozen=True)
 class Completion:
-    """One generated completion: its ids (EOS included when it ended) and whether it ended by itself."""
+    """One generated completion: its ids (EOS included when it ended) and whether it ended by itself.
+
+    logps: of each id, in nats at T = 1, where they were asked for.
+    """
 
     ids: list[int]
     ended: bool
+    logps: list[float] | None = None
 
 
 @torch.no_grad()

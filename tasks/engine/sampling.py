@@ -9,6 +9,8 @@ so a completion does not depend on the batch that it was computed in.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -17,9 +19,10 @@ from tasks.engine import attention, groups
 from tasks.engine.back_ends import CannotShare, Rule, capped
 from tasks.engine.generation import Completion, cut, generate
 from tasks.engine.groups import Group, Ids
-from tasks.engine.scoring import Scorer
+from tasks.engine.scoring import Scorer, completion_logps
 
 CHECKED_STEPS = 8
+GREEDY = -1.0  # in place of a uniform number
 LEAVE = 0.75  # of the rows still going: the ended ones are taken out then, as each time copies the rest
 
 
@@ -34,35 +37,49 @@ def sample(
     eos: int,
     generators: Sequence[torch.Generator] | None,
     temperature: float = 1.0,
+    greedy: bool = False,
+    scored: bool = False,
     said: Callable[[int, int], None] = lambda done, of: None,
 ) -> list[list[Completion]]:
     """`completions` of each prompt, in the prompts' order, drawn by its own generator; greedy for None.
 
     prompts: token ids, of any lengths; about `batch_size` rows are decoded at once, of prompts of like length.
     temperature: of the draws; at 1 a completion is drawn from the distribution that its log-probability is of.
+    greedy: a greedy completion stands before the drawn ones. scored: every completion has its log-probabilities.
     """
     if scorer.rows is None:
         _check(scorer, prompts, eos)
     if scorer.rows is not None:
-        return _by_rows(
-            scorer, prompts, completions, max_new_tokens, batch_size, eos, generators, temperature, said
+        by_rows = partial(
+            _by_rows, scorer, prompts, max_new_tokens, batch_size, eos, scored=scored, said=said
         )
+        drawn = by_rows(completions, generators, temperature)
+        return [a + b for a, b in zip(by_rows(1, None), drawn, strict=True)] if greedy else drawn
     uniform = None
     if generators is not None:
         shape = (completions, max_new_tokens)
         uniform = torch.stack([torch.rand(shape, generator=one) for one in generators])
+        if greedy:
+            uniform = torch.nn.functional.pad(uniform, (0, 0, 1, 0), value=GREEDY)
+    times = completions + greedy
     order = sorted(range(len(prompts)), key=lambda place: (len(prompts[place]), place))
-    at_once = max(1, batch_size // completions)
+    at_once = max(1, batch_size // times)
     found: list[list[Completion]] = [[] for _ in prompts]
     for start in range(0, len(order), at_once):
         batch = order[start : start + at_once]
         drawn = None if uniform is None else uniform[batch].flatten(0, 1)
+        logps = (
+            torch.zeros(len(batch) * times, max_new_tokens, device=scorer.model.device) if scored else None
+        )
         some = [prompts[place] for place in batch]
-        ids = decode(scorer, some, completions, max_new_tokens, eos, drawn, temperature=temperature)
+        ids = decode(scorer, some, times, max_new_tokens, eos, drawn, logps, temperature=temperature)
         rows = [cut(row, eos) for row in ids.tolist()]
+        if logps is not None:
+            told = zip(rows, logps.tolist(), strict=True)
+            rows = [replace(row, logps=numbers[: len(row.ids)]) for row, numbers in told]
         for number, place in enumerate(batch):
-            found[place] = rows[number * completions : (number + 1) * completions]
-        said(min(start + at_once, len(order)) * completions, len(order) * completions)
+            found[place] = rows[number * times : (number + 1) * times]
+        said(min(start + at_once, len(order)) * times, len(order) * times)
     return found
 
 
@@ -86,7 +103,8 @@ def decode(
 ) -> torch.Tensor:
     """Ids (rows, most), EOS behind the end; `logps`, of the same shape, is given their log-probabilities at T = 1.
 
-    `times` rows a prompt, one behind the other; drawn: uniform numbers (rows, most), or None for greedy.
+    `times` rows a prompt, one behind the other; drawn: uniform numbers (rows, most), GREEDY in rows that are greedy, or
+    None where all are.
     """
     training = scorer.model.training
     scorer.model.eval()
@@ -164,12 +182,14 @@ def _check(scorer: Scorer, prompts: Sequence[Ids], eos: int) -> None:
 def _by_rows(
     scorer: Scorer,
     prompts: Sequence[Ids],
-    completions: int,
     max_new_tokens: int,
     batch_size: int,
     eos: int,
+    completions: int,
     generators: Sequence[torch.Generator] | None,
-    temperature: float,
+    temperature: float = 1.0,
+    *,
+    scored: bool,
     said: Callable[[int, int], None],
 ) -> list[list[Completion]]:
     """The same by transformers' generate, a prompt as often as it has completions."""
@@ -185,16 +205,24 @@ def _by_rows(
         temperature=temperature,
         said=said,
     )
+    if scored:
+        asked = [Group(tuple(row), (tuple(one.ids),)) for row, one in zip(rows, found, strict=True)]
+        told = completion_logps(scorer, asked, max(group.tokens for group in asked) * batch_size)
+        found = [replace(one, logps=logps.tolist()) for one, logps in zip(found, told, strict=True)]
     return [found[start : start + completions] for start in range(0, len(found), completions)]
 
 
 def _choose(logits: torch.Tensor, drawn: torch.Tensor | None, temperature: float) -> torch.Tensor:
-    """(R,) tokens of logits (R, V): the likeliest, or by the inverse of the distribution function at drawn (R,)."""
+    """(R,) tokens of logits (R, V): by the inverse of the distribution function at drawn (R,), the likeliest at GREEDY.
+
+    None is GREEDY everywhere.
+    """
     if drawn is None:
         return logits.argmax(-1)
     cumulated = (logits.double() / temperature).softmax(-1).cumsum(-1)
     wanted = drawn.double()[:, None] * cumulated[:, -1:]
-    return torch.searchsorted(cumulated, wanted, right=True)[:, 0].clamp(max=logits.shape[-1] - 1)
+    chosen = torch.searchsorted(cumulated, wanted, right=True)[:, 0].clamp(max=logits.shape[-1] - 1)
+    return torch.where(drawn == GREEDY, logits.argmax(-1), chosen)
 
 
 def _prefill(scorer: Scorer, prompts: Sequence[Ids], times: int, most: int) -> tuple[Cascade, torch.Tensor]:
