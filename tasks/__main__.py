@@ -70,7 +70,8 @@ def _stage(words: Sequence[str]) -> None:
     compute = settings.get("compute")
     with ExitStack() as held:
         if compute:
-            held.enter_context(device.hold(compute["device"], device.threads(wanted.stage, compute)))
+            wants, last = device.threads(wanted.stage, compute), wanted.stage in device.LAST
+            held.enter_context(device.hold(compute["device"], wants, last=last))
             before.check()  # it may have waited for hours
         scratch = held.enter_context(_scratch(wanted, settings)) if stage.asks_for("scratch") else None
         journal = Journal(wanted.record, scratch.folder if scratch else None)

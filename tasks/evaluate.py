@@ -189,7 +189,7 @@ def _ranked(
             "ranking": ranks,
             **{name: values for name, values in gold.items() if name == "gold"},
             "reward": reward,
-            "rougeL": texts.overlap(predictions, known)["rougeL"],
+            **({} if gold else {"rougeL": texts.overlap(predictions, known)["rougeL"]}),
         }
     )
 

@@ -213,7 +213,7 @@ def test_the_sampled_rows_are_the_first_of_the_best_of_n_samples(here):
     many = best_of().to_pylist()
     assert [(row["id"], row["sample"]) for row in many] == [(name, s) for name in ids for s in range(4)]
     first = [row for row in many if row["sample"] < 2]
-    for name in ("prediction", "gold", "rougeL"):
+    for name in ("prediction", "gold"):
         assert [row[name] for row in first] == [row[name] for row in sampled]
     assert [row["reward"] for row in first] == pytest.approx([row["reward"] for row in sampled], abs=1e-3)
 
@@ -275,7 +275,7 @@ def test_its_line_is_that_of_its_rows(here):
     by_prompt = [many[start : start + 4] for start in range(0, len(many), 4)]
     line = {point["n"]: point for point in summary("sft")["best_of"]}
     assert list(line) == [1, 2, 4]
-    for name in ("ranking", "gold", "reward", "rougeL"):
+    for name in ("ranking", "gold", "reward"):
         bests = [max(some, key=lambda row: (row["ranking"], -row["sample"]))[name] for some in by_prompt]
         assert line[4][name] == pytest.approx(np.mean(bests), abs=1e-5)
         assert line[1][name] == pytest.approx(np.mean([row[name] for row in many]), abs=1e-5)

@@ -15,6 +15,7 @@ from tasks.refusal import Refusal
 POLL_SECONDS = 0.5
 DRIVERS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")  # NVIDIA, AMD, WSL
 TRUNK = frozenset({"sft", "sample"})  # the graph holds nothing that could run beside them
+LAST = frozenset({"evaluate"})  # nothing but the comparison waits for these: they let all others go first
 Slots = dict[str, str | None]  # lock's name -> the GPU, or None for a core
 
 
@@ -24,21 +25,26 @@ def threads(stage: str, compute: Mapping[str, Any]) -> Any:
 
 
 @contextmanager
-def hold(device: str, threads: int) -> Iterator[str]:
+def hold(device: str, threads: int, *, last: bool = False) -> Iterator[str]:
     """Waits for a GPU (`auto`, `cuda`), or for as many cores as threads or all there are; yields `cpu` or `cuda`.
+
+    last: as long as nobody waits who is not.
 
     A process that gets a GPU sees no other from then on (CUDA_VISIBLE_DEVICES), so this comes before its
     first CUDA call. A Trainer that saw two would split every batch over both and change the numbers.
     """
     slots = all_slots(device)
     needed = min(threads, len(slots)) if None in slots.values() else 1
-    told = False
-    while len(taken := _free(slots, needed)) < needed:
-        _give_back(taken)
+    queue, waiting, told = state.folder("locks") / "queue", None, False
+    while (last and _waited_for(queue)) or len(taken := _free(slots, needed)) < needed:
         if not told:
             print(f"waits: other stages hold {', '.join(slots)}", flush=True)
             told = True
+        if not last and waiting is None:
+            waiting = lock.take(queue, shared=True)
         time.sleep(POLL_SECONDS)
+    if waiting is not None:
+        os.close(waiting)
     try:
         gpu = slots[next(iter(taken))]
         if gpu is None:
@@ -50,13 +56,24 @@ def hold(device: str, threads: int) -> Iterator[str]:
         _give_back(taken)
 
 
+def _waited_for(queue: Path) -> bool:
+    """Whether somebody waits for a slot who shall go first."""
+    handle = lock.take(queue)
+    if handle is not None:
+        os.close(handle)
+    return handle is None
+
+
 def _free(slots: Slots, needed: int) -> dict[str, int]:
-    """Up to `needed` slots that are ours now: their names and descriptors."""
+    """The `needed` slots, ours now: their names and descriptors; none where there are fewer."""
     folder, taken = state.folder("locks"), {}
     for name in slots:
         handle = lock.take(folder / name) if len(taken) < needed else None
         if handle is not None:
             taken[name] = handle
+    if len(taken) < needed:
+        _give_back(taken)
+        return {}
     return taken
 
 

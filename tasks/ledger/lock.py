@@ -10,13 +10,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
-def take(path: Path) -> int | None:
-    """The descriptor that holds the lock, or None when another process has it; closing it gives it back."""
+def take(path: Path, *, shared: bool = False) -> int | None:
+    """The descriptor that holds the lock, or None when another process has it; closing it gives it back.
+
+    shared: beside others who share it.
+    """
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(handle)
             return None

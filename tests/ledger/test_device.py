@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.ledger import device
+from tasks.ledger import device, lock
 from tasks.refusal import Refusal
 
 HOLDER = """
@@ -53,6 +53,46 @@ def test_it_waits_for_the_holder_says_so_once_and_gets_it_after_a_kill(monkeypat
     assert capsys.readouterr().out == "waits: other stages hold cpu-0\n"
 
 
+def test_who_comes_last_lets_all_go_first_who_wait(monkeypatch):
+    """An evaluation, for which only the comparison waits, does not take the core that a training waits for."""
+    slots(monkeypatch, "1")
+    queue = Path(os.environ["GALLIM_STATE"]) / "locks" / "queue"
+    with device.hold("cpu", 1, last=True):
+        pass
+    waiting = [lock.take(queue, shared=True) for _ in range(2)]  # two trainings
+    assert None not in waiting
+    polls = []
+
+    def slept(seconds: float) -> None:
+        polls.append(seconds)
+        if len(polls) in (2, 4):
+            os.close(waiting.pop())
+
+    monkeypatch.setattr(device.time, "sleep", slept)
+    with device.hold("cpu", 1):
+        pass
+    assert not polls  # one who does not come last is not held up
+    with device.hold("cpu", 1, last=True):
+        assert len(polls) == 4
+
+
+def test_a_waiting_training_is_in_the_queue_until_it_has_its_slot(monkeypatch):
+    slots(monkeypatch, "1")
+    queue, seen = Path(os.environ["GALLIM_STATE"]) / "locks" / "queue", []
+    first = device.hold("cpu", 1)
+    first.__enter__()
+
+    def slept(seconds: float) -> None:
+        seen.append(device._waited_for(queue))
+        if len(seen) == 3:
+            first.__exit__(None, None, None)
+
+    monkeypatch.setattr(device.time, "sleep", slept)
+    with device.hold("cpu", 1):
+        assert seen == [True] * 3
+        assert not device._waited_for(queue)
+
+
 def test_two_slots_have_two_holders(monkeypatch):
     slots(monkeypatch, "2")
     with device.hold("cpu", 1), device.hold("auto", 1) as second:
@@ -69,9 +109,11 @@ def test_two_stages_have_no_more_threads_than_there_are_cores(first, second, wai
 
     def slept(seconds: float) -> None:
         assert waits
-        free = device._free(device.all_slots("cpu"), 3)
+        left, every = max(0, 3 - first), device.all_slots("cpu")
+        free = device._free(every, left)
         device._give_back(free)
-        assert len(free) == max(0, 3 - first)
+        assert len(free) == left
+        assert device._free(every, left + 1) == {}
         raise InterruptedError
 
     monkeypatch.setattr(device.time, "sleep", slept)
