@@ -49,6 +49,7 @@ base: .venv/installed
 	test -x .venv/bin/python || $(PYTHON) -m venv .venv
 	$(PIP) torch==2.13.0
 	$(PIP) --editable .
+	.venv/bin/python -m flows.local # Prefect's database
 	touch $@
 
 .venv/installed-dev: .venv/installed

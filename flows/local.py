@@ -7,6 +7,7 @@ server at a time works on the database: while `make ui` runs, `make run` uses it
 import atexit
 import os
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -89,6 +90,13 @@ def server() -> Service:
     return Service("prefect-server", words, health())
 
 
+def prepare() -> None:
+    """Makes the server's database, 15 s of migrations that a first run would wait for; nothing while a server runs."""
+    if settle("make") is None:
+        words = [sys.executable, "-m", "prefect", "server", "database", "upgrade", "-y"]
+        subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
+
+
 def start() -> None:
     """Starts the server, where it is this process's to run: it comes up while this process imports prefect."""
     global _started
@@ -136,3 +144,7 @@ def _at_work(path: Path) -> tuple[int, str]:
         except (FileNotFoundError, ValueError):
             time.sleep(0.05)
     raise Refusal(str(path), "names no port, though a server is at work", "stop `make ui` and start it again")
+
+
+if __name__ == "__main__":
+    prepare()
