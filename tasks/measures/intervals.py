@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
 
 NOISE = 12  # decimals kept: (x + x + x) / 3 may miss x by one bit, and that must not become a difference
 ROWS_AT_ONCE = 2_000_000  # numbers held while resampling
@@ -51,6 +50,8 @@ def intervals(rows_KP: np.ndarray, confidence: float, resamples: int, seed: int)
     3.0 and 3.4 % against the percentile's 2.0 and 4.3 %, with the same coverage of 94 %; at 30 prompts both
     cover but 92 %, at 400 both 95 %. A row without variation has the interval (mean, mean).
     """
+    from scipy import stats  # here, as a score table is shown without it, and it takes a second
+
     rows_KP = np.round(np.asarray(rows_KP, dtype=float), NOISE)
     if rows_KP.ndim != 2 or rows_KP.shape[1] < 2:
         raise ValueError(f"rows must be [rows, at least 2 prompts], got shape {rows_KP.shape}")
