@@ -123,7 +123,9 @@ def test_a_planted_difference_is_found(project):
         assert row["verdict"] == HIGHER
         assert row["low"] < 0.1 < row["high"]
         assert row["seeds_agreeing"] == len(SEEDS)
-    assert "better is higher than sft on gold" in Path("reports/comparison.html").read_text(encoding="utf-8")
+    shown = Path("reports/comparison.html").read_text(encoding="utf-8")
+    assert "better is higher than sft on gold" in shown
+    assert shown.count("<table class=words>") == 1  # what each branch was given, which numbers' cells would cut off
 
 
 def test_the_same_model_cannot_be_told_apart(project):

@@ -16,7 +16,7 @@ CHANGED = ", then changed by hand"
 WALK = ("optimisation.learning_rate", "optimisation.steps", "optimisation.batch_size")
 TITLE = "What each branch was given"
 NOTE = (
-    "Trials: trainings on the validation split from which the settings were chosen (`make tune`). "
+    "Trials: trainings on the validation split from which the settings were chosen (make tune). "
     "A start from models/base has no SFT stage behind it: that branch is a whole recipe."
 )
 
@@ -45,7 +45,7 @@ def table(found: Found) -> Table:
         for branch in found["branches"]
     ]
     header = ["branch", "method", "family", "starts from", "knows", "settings", "tuning trials"]
-    return Table(TITLE, header, rows, NOTE)
+    return Table(TITLE, header, rows, NOTE, words=True)
 
 
 def printed(found: Found) -> rich.table.Table:

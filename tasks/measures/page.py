@@ -120,7 +120,8 @@ def _table(table: Table) -> str:
         for row in table.rows
     )
     note = f"<p class=note>{_e(table.note)}</p>" if table.note else ""
-    body = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    kind = " class=words" if table.words else ""
+    body = f"<table{kind}><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
     return f"<h3>{_e(table.title)}</h3><div class=wide>{body}</div>{note}"
 
 

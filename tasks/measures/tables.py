@@ -21,6 +21,7 @@ class Table(NamedTuple):
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
     note: str = ""
+    words: bool = False  # cells are no numbers: they stand on the left and may wrap
 
 
 def _share(value: float) -> str:
