@@ -125,7 +125,9 @@ def test_a_planted_difference_is_found(project):
         assert row["seeds_agreeing"] == len(SEEDS)
     shown = Path("reports/comparison.html").read_text(encoding="utf-8")
     assert "better is higher than sft on gold" in shown
-    assert shown.count("<table class=words>") == 1  # what each branch was given, which numbers' cells would cut off
+    assert (
+        shown.count("<table class=words>") == 1
+    )  # what each branch was given, which numbers' cells would cut off
 
 
 def test_the_same_model_cannot_be_told_apart(project):
