@@ -1,5 +1,7 @@
 """The progress line of a stage's page."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from flows import page
@@ -8,7 +10,7 @@ from flows import page
 @pytest.fixture
 def shown(monkeypatch):
     said, clock = [], iter(range(0, 1000, 10))
-    monkeypatch.setattr(page.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(page, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     monkeypatch.setattr(
         page, "create_progress_artifact", lambda share, description: said.append((share, description))
     )
@@ -30,7 +32,7 @@ def test_progress_says_step_loss_and_the_time_that_is_left(shown):
 
 
 def test_progress_that_comes_fast_is_thinned_but_for_its_end(shown, monkeypatch):
-    monkeypatch.setattr(page.time, "monotonic", lambda: 0.0)
+    monkeypatch.setattr(page, "time", SimpleNamespace(monotonic=lambda: 0.0))
     progress = page.Progress("sft")
     for step in range(1, 21):
         progress.show({"step": step, "of": 20})

@@ -45,7 +45,7 @@ def test_it_waits_for_the_holder_says_so_once_and_gets_it_after_a_kill(monkeypat
             holder.kill()
             holder.wait()
 
-    monkeypatch.setattr(device.time, "sleep", slept)
+    monkeypatch.setattr(device, "time", types.SimpleNamespace(sleep=slept))
     with device.hold("cpu", 1) as got:
         assert got == "cpu"
     holder.stdout.close()
@@ -68,7 +68,7 @@ def test_who_comes_last_lets_all_go_first_who_wait(monkeypatch):
         if len(polls) in (2, 4):
             os.close(waiting.pop())
 
-    monkeypatch.setattr(device.time, "sleep", slept)
+    monkeypatch.setattr(device, "time", types.SimpleNamespace(sleep=slept))
     with device.hold("cpu", 1):
         pass
     assert not polls  # one who does not come last is not held up
@@ -87,7 +87,7 @@ def test_a_waiting_training_is_in_the_queue_until_it_has_its_slot(monkeypatch):
         if len(seen) == 3:
             first.__exit__(None, None, None)
 
-    monkeypatch.setattr(device.time, "sleep", slept)
+    monkeypatch.setattr(device, "time", types.SimpleNamespace(sleep=slept))
     with device.hold("cpu", 1):
         assert seen == [True] * 3
         assert not device._waited_for(queue)
@@ -116,7 +116,7 @@ def test_two_stages_have_no_more_threads_than_there_are_cores(first, second, wai
         assert device._free(every, left + 1) == {}
         raise InterruptedError
 
-    monkeypatch.setattr(device.time, "sleep", slept)
+    monkeypatch.setattr(device, "time", types.SimpleNamespace(sleep=slept))
     with device.hold("cpu", first):
         if waits:
             with pytest.raises(InterruptedError), device.hold("cpu", second):

@@ -2,6 +2,7 @@
 
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from dvc.repo import Repo
@@ -48,14 +49,14 @@ def test_a_lock_file_that_is_being_written_is_read_again(half, named, repository
         if len(waits) == 2:
             Path("dvc.lock").unlink()
 
-    monkeypatch.setattr(graph.time, "sleep", sleep)
+    monkeypatch.setattr(graph, "time", SimpleNamespace(sleep=sleep))
     assert graph.owns(parse(["prepare"]), Path("two.txt"))
     assert graph.inputs(parse(["prepare"])) == [Path("one.txt")]
     assert len(waits) == 2
 
 
 def test_a_lock_file_that_stays_broken_is_told(repository, monkeypatch):
-    monkeypatch.setattr(graph.time, "sleep", lambda _: None)
+    monkeypatch.setattr(graph, "time", SimpleNamespace(sleep=lambda _: None))
     Path("dvc.lock").write_text(HALF[0])
     with pytest.raises((YAMLSyntaxError, YAMLValidationError)):
         graph.owns(parse(["prepare"]), Path("two.txt"))
