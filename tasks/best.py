@@ -9,14 +9,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.engine import models, reward_model
-from tasks.engine.groups import Group
+from tasks.engine import reward_model
 from tasks.engine.journal import Journal
-from tasks.engine.text import encode_completion, encode_prompt
 from tasks.refusal import Refusal
 from tasks.settings import Compute
 
-SAMPLES, PAIRS, REWARD = Path("data/judged.parquet"), Path("data/pairs/a.parquet"), Path("models/reward-a")
+SAMPLES, PAIRS = Path("data/judged.parquet"), Path("data/pairs/a.parquet")
 SCHEMA = pa.schema(
     [
         ("id", pa.string()),
@@ -107,18 +105,8 @@ def rewarded(
     prompts: dict[str, str], taken: dict[str, list[Sample]], compute: Compute, journal: Journal
 ) -> dict[str, list[float]]:
     """Fold A's reward of every sample, in deviations from its mean."""
-    models.verified_manifest(REWARD)
-    tokenizer = models.load_tokenizer(REWARD)
-    asked = [
-        Group(
-            tuple(encode_prompt(tokenizer, prompts[name])),
-            tuple(tuple(encode_completion(tokenizer, row["completion"])) for row in some),
-        )
-        for name, some in taken.items()
-    ]
-    judged = reward_model.load(REWARD, compute, journal.say)
-    scores = iter(judged.rewards(asked, compute.tokens_at_once))
-    return {name: [next(scores) for _ in some] for name, some in taken.items()}
+    asked = [(prompts[name], [row["completion"] for row in some]) for name, some in taken.items()]
+    return dict(zip(taken, reward_model.scores(asked, compute, journal.say), strict=True))
 
 
 def best(some: list[Sample], scores: list[float]) -> dict[str, Any]:

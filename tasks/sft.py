@@ -16,7 +16,7 @@ from tasks.engine.fitting import Given, GroupTrainer, Losses
 from tasks.engine.groups import Group, Plan
 from tasks.engine.journal import Journal
 from tasks.engine.scoring import Scorer, completion_logps
-from tasks.engine.text import encode_completion, encode_prompt, render
+from tasks.engine.text import render
 from tasks.parameters import Compute, Own, Sft, TrainedSft
 from tasks.refusal import Refusal
 from tasks.settings import HubModel, Text
@@ -113,10 +113,7 @@ def encoded(tokenizer: PreTrainedTokenizerBase, split: str, text: Text) -> list[
     """Every row of a split: a prompt and its one summary."""
     table = pq.read_table(f"data/prepared/{split}.parquet", columns=["document", "summary"])
     return [
-        Group(
-            tuple(encode_prompt(tokenizer, render(tokenizer, row["document"], text))),
-            (tuple(encode_completion(tokenizer, row["summary"])),),
-        )
+        Group.of(tokenizer, render(tokenizer, row["document"], text), [row["summary"]])
         for row in table.to_pylist()
     ]
 

@@ -13,8 +13,10 @@ from itertools import accumulate, chain
 from typing import Any, NamedTuple
 
 import torch
+from transformers import PreTrainedTokenizerBase
 
 from tasks.engine.layout import Layout, Segment
+from tasks.engine.text import encode_completion, encode_prompt
 
 Ids = tuple[int, ...]
 
@@ -25,6 +27,14 @@ class Group(NamedTuple):
     prompt: Ids
     completions: tuple[Ids, ...]
     meta: Any = None
+
+    @classmethod
+    def of(cls, tokenizer: PreTrainedTokenizerBase, prompt: str, completions: Iterable[str]) -> Group:
+        """A rendered prompt with whole completions of it."""
+        return cls(
+            tuple(encode_prompt(tokenizer, prompt)),
+            tuple(tuple(encode_completion(tokenizer, completion)) for completion in completions),
+        )
 
     @property
     def tokens(self) -> int:

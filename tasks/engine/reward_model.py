@@ -1,4 +1,7 @@
-"""A reward model with the scale of its own scores, so that two of them speak in one unit."""
+"""A reward model with the scale of its own scores, so that two of them speak in one unit.
+
+Fold A's is what branches climb; fold B's, of pairs that no branch was trained on, shows where one climbed too far.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,12 @@ from typing import NamedTuple
 import torch
 
 from tasks.engine.groups import Group
-from tasks.engine.models import MANIFEST, load_reward
+from tasks.engine.models import MANIFEST, load_reward, load_tokenizer, verified_manifest
 from tasks.engine.scoring import Scorer, rewards
 from tasks.settings import Compute
+
+CLIMBED, HELD_BACK = Path("models/reward-a"), Path("models/reward-b")
+Asked = Sequence[tuple[str, Sequence[str]]]  # rendered prompts, each with the texts that are to be scored
 
 
 class RewardModel(NamedTuple):
@@ -37,3 +43,12 @@ def load(folder: Path, compute: Compute, said: Callable[[str], None]) -> RewardM
     """The reward model of a folder that the stage `reward` wrote."""
     scale = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     return RewardModel(Scorer(load_reward(folder, compute), said=said), scale["mean"], scale["deviation"])
+
+
+def scores(asked: Asked, compute: Compute, said: Callable[[str], None]) -> list[list[float]]:
+    """Fold A's reward of every text of every prompt, in deviations from its mean."""
+    verified_manifest(CLIMBED)
+    tokenizer = load_tokenizer(CLIMBED)
+    groups = [Group.of(tokenizer, prompt, texts) for prompt, texts in asked]
+    found = iter(load(CLIMBED, compute, said).rewards(groups, compute.tokens_at_once))
+    return [[next(found) for _ in texts] for _, texts in asked]

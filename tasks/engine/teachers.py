@@ -7,18 +7,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tasks.engine import reward_model
-from tasks.engine.groups import Group
 from tasks.engine.journal import Journal
-from tasks.engine.models import SFT, load_tokenizer, verified_manifest
-from tasks.engine.text import encode_completion, encode_prompt
 from tasks.measures import endpoint
 from tasks.measures.gold import judge_of, known_of
 from tasks.measures.verdicts import Verdicts
 from tasks.parameters import EndpointTeacher, Judge
 from tasks.refusal import Refusal
 from tasks.settings import Compute
-
-REWARD = Path("models/reward-a")
 
 
 class Asked(NamedTuple):
@@ -29,7 +24,7 @@ class Asked(NamedTuple):
     texts: tuple[str, ...]
 
 
-Scores = list[list[float | None]]  # by document and answer; None where the verdict cannot be read
+Scores = Sequence[Sequence[float | None]]  # by document and answer; None where the verdict cannot be read
 
 
 def by_judge(asked: Sequence[Asked], judge: Judge) -> Scores:
@@ -49,17 +44,7 @@ def by_judge(asked: Sequence[Asked], judge: Judge) -> Scores:
 
 def by_reward(asked: Sequence[Asked], compute: Compute, journal: Journal) -> Scores:
     """The score of fold A's reward model, less its mean and by its deviation."""
-    verified_manifest(REWARD)
-    tokenizer = load_tokenizer(SFT)
-    groups = [
-        Group(
-            tuple(encode_prompt(tokenizer, one.prompt)),
-            tuple(tuple(encode_completion(tokenizer, text)) for text in one.texts),
-        )
-        for one in asked
-    ]
-    scores = iter(reward_model.load(REWARD, compute, journal.say).rewards(groups, compute.tokens_at_once))
-    return [[next(scores) for _ in one.texts] for one in asked]
+    return reward_model.scores([(one.prompt, one.texts) for one in asked], compute, journal.say)
 
 
 def by_endpoint(

@@ -4,9 +4,10 @@ import pytest
 import torch
 from transformers import GenerationConfig
 
-from tasks.engine import sampling
+from tasks.engine import cascade, sampling
+from tasks.engine.cascade import Cascade
 from tasks.engine.groups import Group
-from tasks.engine.sampling import Cascade, decode, sample, seeded
+from tasks.engine.sampling import Decoding, decode, sample, seeded
 from tasks.engine.scoring import Scorer
 
 SHAPES = ["llama", "qwen2", "gemma2"]
@@ -87,11 +88,11 @@ def test_rows_drawn_and_dropped_have_the_tokens_and_log_probabilities_of_naive_r
         Cascade, "keep", lambda self, going: (drops.append(int(going.sum())), keep(self, going))
     )
     drawn = torch.rand(len(prompts) * times, MOST, generator=torch.Generator().manual_seed(0))
-    endless = decode(Scorer(model), prompts, times, MOST, NEVER, drawn)
+    endless = decode(Scorer(model), prompts, times, Decoding(MOST, NEVER, len(drawn)), drawn)
     assert drops == []
     eos = int(endless.flatten().mode().values)
     logps = torch.zeros(drawn.shape)
-    ids = decode(Scorer(model), prompts, times, MOST, eos, drawn, logps)
+    ids = decode(Scorer(model), prompts, times, Decoding(MOST, eos, len(drawn)), drawn, logps)
     assert len(drops) > 1
     assert drops[-1] < 0.6 * len(drawn)
     lengths = set()
@@ -231,13 +232,13 @@ def equal_shares(query, key, value, mask, rule):
     return out, torch.zeros_like(normalizer)
 
 
-part = sampling._part
+part = cascade._part
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize(
     ("place", "name", "broken"),
-    [(Cascade, "_mask", without_prompt_mask), (sampling, "_part", equal_shares)],
+    [(Cascade, "_mask", without_prompt_mask), (cascade, "_part", equal_shares)],
     ids=["mask", "join"],
 )
 def test_a_broken_cascade_is_noticed_said_and_not_used(

@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from tasks.engine import models
+from tasks.engine import models, reward_model
 from tasks.engine.families import online
 from tasks.engine.groups import Group
 from tasks.engine.scoring import Scorer, completion_logps, rewards
@@ -190,8 +190,8 @@ def test_the_reward_is_the_models_score_less_its_mean_by_its_deviation(here, scr
     trainer = made(here, scratch, reward="model", eos_penalty=0.0)
     prompts = list(trainer.train_dataset["prompt"][:2])
     ids = [[9, 8, 7, 1], [5, 1]]
-    manifest = json.loads((online.REWARD / models.MANIFEST).read_text())
-    model = models.load_reward(online.REWARD, here.parameters.compute)
+    manifest = json.loads((reward_model.CLIMBED / models.MANIFEST).read_text())
+    model = models.load_reward(reward_model.CLIMBED, here.parameters.compute)
     asked = [
         Group(tuple(encode_prompt(trainer.processing_class, prompt)), (tuple(some),))
         for prompt, some in zip(prompts, ids, strict=True)

@@ -13,7 +13,6 @@ from tasks.engine.fitting import Given, GroupTrainer, Losses, aligning
 from tasks.engine.groups import Group
 from tasks.engine.models import SFT
 from tasks.engine.scoring import Scorer
-from tasks.engine.text import encode_completion, encode_prompt
 from tasks.engine.training import Job
 
 START = SFT
@@ -38,13 +37,7 @@ class Imitation(Given):
 
 def groups(tokenizer: PreTrainedTokenizerBase, rows: Sequence[dict[str, Any]]) -> list[Group]:
     """One group a row: its prompt and its completion, which ends with EOS."""
-    return [
-        Group(
-            tuple(encode_prompt(tokenizer, row["prompt"])),
-            (tuple(encode_completion(tokenizer, row["completion"])),),
-        )
-        for row in rows
-    ]
+    return [Group.of(tokenizer, row["prompt"], [row["completion"]]) for row in rows]
 
 
 def trainer(job: Job) -> GroupTrainer:

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
+from tasks.engine import reward_model
 from tasks.engine.families import online
 from tasks.engine.families.online import Drawing, Reference
 from tasks.engine.fitting import GroupTrainer, Losses, Memoryless, aligning
@@ -198,5 +199,5 @@ def told(curve: list[dict[str, float]]) -> dict[str, float | bool]:
 def _critic(compute: Compute, journal: Journal) -> Scorer:
     """Fold A's reward model, whose head is read before every token; in float32, as it is trained."""
     exact = compute.model_copy(update={"dtype": "float32"})
-    model = load_reward(online.REWARD, exact)
+    model = load_reward(reward_model.CLIMBED, exact)
     return Scorer(model.eval(), dtype=getattr(torch, compute.dtype), said=journal.say)

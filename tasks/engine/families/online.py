@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from inspect import signature
-from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -31,7 +30,6 @@ from tasks.refusal import Refusal
 
 START = SFT
 TRAIN = "data/pairs/a.parquet"
-REWARD = Path("models/reward-a")
 
 Reward = Callable[[Sequence[Group]], torch.Tensor]  # groups with completions -> (completions,)
 
@@ -245,7 +243,7 @@ def reward_of(job: Job, pairs: Sequence[dict[str, Any]]) -> Reward:
     """What an entry's `reward` names, of groups with completions."""
     if job.entry.reward == "judge":
         return judge_reward(job.tokenizer, judge(pairs))
-    return reward_model.load(REWARD, job.compute, job.journal.say)
+    return reward_model.load(reward_model.CLIMBED, job.compute, job.journal.say)
 
 
 def judge(pairs: Sequence[dict[str, Any]]) -> Callable[[str, Any], Any]:

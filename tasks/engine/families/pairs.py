@@ -18,7 +18,6 @@ from tasks.engine.journal import Journal
 from tasks.engine.models import SFT, load_policy, verified_manifest
 from tasks.engine.references import References, Unusable
 from tasks.engine.scoring import Scorer
-from tasks.engine.text import encode_completion, encode_prompt
 from tasks.engine.training import Job
 from tasks.settings import Branch, Compute
 
@@ -36,13 +35,7 @@ class Known(NamedTuple):
 
 def groups(tokenizer: PreTrainedTokenizerBase, pairs: Sequence[dict[str, str]]) -> list[Group]:
     """One group a pair: its chosen and its rejected completion, in this order; both end with EOS."""
-    return [
-        Group(
-            tuple(encode_prompt(tokenizer, pair["prompt"])),
-            tuple(tuple(encode_completion(tokenizer, pair[side])) for side in ("chosen", "rejected")),
-        )
-        for pair in pairs
-    ]
+    return [Group.of(tokenizer, pair["prompt"], (pair["chosen"], pair["rejected"])) for pair in pairs]
 
 
 class Preferences(Given):
