@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tasks.measures import given, plots, tables, words
+from tasks.measures import given, marks, plots, tables, words
 from tasks.measures.comparison import SAME
 from tasks.measures.evaluations import SFT
 from tasks.measures.examples import Example
@@ -126,10 +126,14 @@ def _table(table: Table) -> str:
 
 
 def _example(example: Example) -> str:
-    rows = [("reference", example.reference, "")]
-    rows += [(text.model, text.summary, f"{text.score:.3f} ({text.mean:.3f})") for text in example.texts]
+    first = example.texts[0].summary  # SFT's
+    rows = [("reference", _e(example.reference), "")]
+    rows += [
+        (text.model, _marked(text.summary, first), f"{text.score:.3f} ({text.mean:.3f})")
+        for text in example.texts
+    ]
     body = "".join(
-        f"<tr><th>{_e(name)}</th><td class=text lang=ko>{_e(text)}</td><td>{_e(score)}</td></tr>"
+        f"<tr><th>{_e(name)}</th><td class=text lang=ko>{text}</td><td>{_e(score)}</td></tr>"
         for name, text, score in rows
     )
     return (
@@ -137,6 +141,14 @@ def _example(example: Example) -> str:
         f"<details><summary>document {_e(example.id)}</summary>"
         f"<div class=document lang=ko>{_e(example.document)}</div></details>"
         f"<div class=wide><table><tbody>{body}</tbody></table></div></div>"
+    )
+
+
+def _marked(text: str, other: str) -> str:
+    """The text, escaped, with what the other has not in that place between <mark> and </mark>."""
+    return "".join(
+        f"<mark>{_e(part.text)}</mark>" if part.differs else _e(part.text)
+        for part in marks.parts(text, other)
     )
 
 

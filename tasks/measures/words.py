@@ -24,7 +24,8 @@ PROMPTS = "How many prompts (up) differ from sft by how much (across), greedy, m
 SEEDS = "One mark a training. Where these lie further apart than two branches, believe the marks."
 EXAMPLES = (
     "The largest gains and losses against sft, then some drawn at random. Greedy texts of the first seed "
-    "with their score; in brackets the mean over all seeds. Extremes show what can happen, not what is usual."
+    "with their score; in brackets the mean over all seeds. Words that sft's summary has not in that place are "
+    "marked. Extremes show what can happen, not what is usual."
 )
 JUDGES = {
     "exact": "The exact judge holds a summary against the known facts of its document.",
