@@ -13,10 +13,17 @@ from tasks.engine.back_ends import Rule, capped
 
 
 class Cascade:
-    """G prompts' keys and values, and those of the R rows behind them, by layer; a `layout` for one token a row."""
+    """G prompts' keys and values, and those of the R rows behind them, by layer; a `layout` for one token a row.
+
+    kept: keys and values of the prompts in one stream, without their repetitions. owners: (R,), each row's prompt.
+    """
 
     def __init__(
-        self, kept: dict[int, tuple[torch.Tensor, torch.Tensor]], lengths: list[int], times: int, most: int
+        self,
+        kept: dict[int, tuple[torch.Tensor, torch.Tensor]],
+        lengths: list[int],
+        owners: torch.Tensor,
+        most: int,
     ):
         any_key = next(iter(kept.values()))[0]
         self.device, self.step = any_key.device, 0
@@ -28,12 +35,12 @@ class Cascade:
             layer: tuple(tensor[0][:, places].transpose(0, 1).contiguous() for tensor in both)
             for layer, both in kept.items()
         }
-        rows = (len(lengths) * times, any_key.shape[1], most)
+        rows = (len(owners), any_key.shape[1], most)
         self._rows = {  # keys and values may differ in width
             layer: tuple(tensor.new_empty(*rows, tensor.shape[3]) for tensor in both)
             for layer, both in kept.items()
         }
-        self._arrange(torch.arange(len(lengths), device=self.device).repeat_interleave(times))
+        self._arrange(owners)
 
     def keep(self, going: torch.Tensor) -> None:
         """Nothing; only these of the R rows go on, and prompts without a row leave, too."""
@@ -50,8 +57,12 @@ class Cascade:
         counts = torch.bincount(owners, minlength=len(self._lengths))
         self._width = int(counts.max())
         first = counts.cumsum(0) - counts
-        self._slots = owners * self._width + torch.arange(len(owners), device=self.device) - first[owners]
-        self._full = len(owners) == len(self._lengths) * self._width
+        places = torch.arange(len(owners), device=self.device)
+        by_owner = owners.argsort(stable=True)
+        self._slots = torch.empty_like(owners)
+        self._slots[by_owner] = owners[by_owner] * self._width + places - first[owners[by_owner]]
+        full = len(owners) == len(self._lengths) * self._width
+        self._full = full and torch.equal(self._slots, places)
         self._masks: dict[int | None, torch.Tensor] = {}
 
     def attend(

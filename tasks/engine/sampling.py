@@ -130,13 +130,12 @@ def _decode(
     logps: torch.Tensor | None,
 ) -> torch.Tensor:
     device, most, eos = scorer.model.device, how.max_new_tokens, how.eos
-    cascade, hidden = _prefill(scorer, prompts, times, most)
+    cascade, logits = _prefill(scorer, prompts, times, most)
     rows = torch.arange(len(prompts) * times, device=device)  # those in the batch
     going = torch.ones(len(rows), dtype=torch.bool, device=device)
     lengths = torch.tensor([len(prompt) for prompt in prompts], device=device).repeat_interleave(times)
     ids = torch.full((len(rows), most), eos, device=device)
     drawn = None if drawn is None else drawn.to(device)
-    logits = scorer.head(hidden).repeat_interleave(times, 0)
     for step in range(most):
         chosen = _choose(logits, None if drawn is None else drawn[rows, step], how.temperature)
         ids[rows[going], step] = chosen[going]
@@ -227,10 +226,13 @@ def _choose(logits: torch.Tensor, drawn: torch.Tensor | None, temperature: float
 
 
 def _prefill(scorer: Scorer, prompts: Sequence[Ids], times: int, most: int) -> tuple[Cascade, torch.Tensor]:
-    """What decoding attends to, and the hidden states (prompts, E) behind each prompt."""
-    device, lengths = scorer.model.device, [len(prompt) for prompt in prompts]
-    plan = scorer.plan([Group(prompt, ()) for prompt in prompts])
+    """What decoding attends to, and the logits (prompts x times, V) behind each prompt; equal ones are one prompt."""
+    device = scorer.model.device
+    places = {prompt: place for place, prompt in enumerate(dict.fromkeys(prompts))}
+    lengths = [len(prompt) for prompt in places]
+    owners = torch.tensor([places[prompt] for prompt in prompts], device=device).repeat_interleave(times)
+    plan = scorer.plan([Group(prompt, ()) for prompt in places])
     plan.forward["layout"].kept = {}
     hidden = scorer.hidden(plan)[0]
     ends = torch.tensor(groups.starts(lengths)[1:], device=device) - 1
-    return Cascade(plan.forward["layout"].kept, lengths, times, most), hidden[ends]
+    return Cascade(plan.forward["layout"].kept, lengths, owners, most), scorer.head(hidden[ends])[owners]

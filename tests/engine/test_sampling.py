@@ -111,6 +111,27 @@ def test_rows_drawn_and_dropped_have_the_tokens_and_log_probabilities_of_naive_r
     assert len(lengths) > 3
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("completions", [1, 2])
+def test_a_prompt_that_comes_again_in_a_batch_is_one_prompt_with_more_rows(
+    shape, completions, build, prompts
+):
+    """As where a batch of a training takes the end of one round over the prompts and the start of the next."""
+    model = build(shape, vocab_size=SMALL)
+    prompts = small(prompts)
+    again = [prompts[place] for place in (0, 1, 2, 0, 3, 2, 2, 4)]
+    eos = often(model, prompts)
+    greedy = [by_transformers(model, prompt, eos) for prompt in again]
+    alone, together = (
+        sampled(Scorer(model), again, seed=3, eos=eos, completions=completions, greedy=True, batch_size=size)
+        for size in (1, 100)
+    )
+    assert [some[0].ids for some in together] == greedy
+    assert [[one.ids for one in some] for some in together] == [[one.ids for one in some] for some in alone]
+    assert together[0][1].ids != together[3][1].ids  # other draws: these are of the place, not of the prompt
+    assert len({len(one.ids) for some in together for one in some}) > 2  # rows left the batch on the way
+
+
 def test_no_two_places_or_seeds_draw_the_same_numbers():
     drawn = [torch.rand(3, generator=one).tolist() for seed in (0, 1, 2) for one in seeded(seed, range(50))]
     assert len({number for numbers in drawn for number in numbers}) == 3 * 50 * 3
