@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console, Group
 
 from tasks.ledger import costs, held
-from tasks.measures import comparison, examples, given, intervals, page, tables
+from tasks.measures import comparison, decisions, examples, given, intervals, page, tables
 from tasks.measures.alarms import alarms
 from tasks.measures.evaluations import DECODINGS, SFT, SHARED, Evaluation, ranked, read_all
 from tasks.parameters import Branches, Compare
@@ -67,7 +67,12 @@ def compared(
     """All of comparison.json: floats rounded to 6 digits, nothing of this machine or this hour in it."""
     sft, measure = evaluations[0], comparison.headline(values)
     bootstrap = comparison.Bootstrap(compare.confidence, compare.resamples, compare.seed)
-    differences = {each: comparison.differences(values[each], measure, bootstrap) for each in DECODINGS}
+    rule = decisions.Rule(bootstrap, compare.wanted_difference)
+    differences = {
+        each: decisions.decided(comparison.differences(found, measure, bootstrap), found, measure, rule)
+        for each, found in values.items()
+    }
+    pairs = sum(row["measure"] == measure for row in differences["greedy"])
     followed = (measure, "reward", "kl_k1")
     displaced = {each["name"]: _displacement(each["name"], seeds) for each in branches}
     warnings = alarms(values, differences, measure, seeds, bootstrap, evaluations)
@@ -82,6 +87,11 @@ def compared(
             "scores": {each: comparison.scores(values[each], bootstrap) for each in DECODINGS},
             "seed_spread": {each: comparison.spreads(values[each], followed) for each in DECODINGS},
             "differences": differences,
+            "test": decisions.told(pairs, len(sft.prompts("greedy")), rule, compare.wanted_win_gap),
+            "in_general": {
+                each: decisions.in_general(differences[each], values[each], measure, len(seeds), rule)
+                for each in DECODINGS
+            },
             "frontier": comparison.frontier(values["sampled"], measure, seeds),
             "best_of": comparison.upper_line(ranked(sft), (measure, "reward"), bootstrap),
             "warnings": [*given.alarms(branches), *warnings],

@@ -365,8 +365,15 @@ class Evaluate(Section):
 
 class Compare(Section):
     confidence: Annotated[float, Field(gt=0.5, lt=1)]
-    resamples: Annotated[int, Field(ge=1000, description="bootstrap resamples over prompts")]
+    resamples: Annotated[
+        int, Field(ge=1000, description="bootstrap resamples and sign patterns over prompts")
+    ]
     seed: Seed
+    wanted_difference: Annotated[
+        float,
+        Field(gt=0, le=1, description="in the headline, for which the report says how many prompts it takes"),
+    ]
+    wanted_win_gap: Annotated[float, Field(gt=0, lt=1, description="the same between two win rates")]
 
 
 class Parameters(Section):

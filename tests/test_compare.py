@@ -19,7 +19,7 @@ from tasks.refusal import Refusal
 from tasks.settings import FAMILIES, Branch, Tuning
 
 PROMPTS, SAMPLES, SEEDS = 60, 2, [0, 1]
-COMPARE = Compare(confidence=0.95, resamples=1000, seed=0)
+COMPARE = Compare(confidence=0.95, resamples=1000, seed=0, wanted_difference=0.02, wanted_win_gap=0.05)
 HASHES = {"reference_sha256": "r" * 64, "prompts_sha256": "p" * 64, "reward_sha256": "w" * 64}
 BASELINES = {
     "lead1": {"rouge1": 0.3, "rouge2": 0.1, "rougeL": 0.25},
@@ -236,7 +236,43 @@ def test_json_bytes_are_the_same_and_hold_no_time_and_no_place(project):
 
 def test_adding_a_branch_leaves_the_intervals_of_the_others(project):
     alone = found(run("better"), "better", "sft")
-    assert found(run("better", "twin", "fooled"), "better", "sft") == alone
+    among = found(run("better", "twin", "fooled"), "better", "sft")
+    corrected = {"p", "p_holm", "smallest_detectable", "prompts_needed"}  # these speak of all pairs together
+    assert {name for name in alone if alone[name] != among[name]} == corrected
+    assert (alone["p"], alone["p_holm"]) == pytest.approx((1 / 1001, 1 / 1001), abs=1e-6)
+    assert (among["p"], among["p_holm"]) == pytest.approx(
+        (1 / 2401, 6 / 2401), abs=1e-6
+    )  # the first of six pairs
+
+
+def test_with_eight_seeds_a_claim_about_the_method_is_made(project):
+    for seed in range(8):
+        write(f"better-{seed}", evaluation(seed, gold=0.1 + 0.02 * (seed % 2), kl=1.5))
+    assert run("better", seeds=list(range(7)))["in_general"] == {"greedy": [], "sampled": []}
+    assert "No claim is made about a method in general: 7 seeds" in stage.HTML.read_text(encoding="utf-8")
+    comparison = run("better", seeds=list(range(8)))
+    (row,) = comparison["in_general"]["greedy"]
+    assert (row["left"], row["right"], row["verdict"]) == ("better", "sft", HIGHER)
+    assert row["difference"] == pytest.approx(0.11, abs=1e-4)
+    assert row["low"] < found(comparison, "better", "sft")["low"]  # other seeds, and not these alone
+    for path in (stage.HTML, stage.MARKDOWN):
+        text = path.read_text(encoding="utf-8")
+        assert "In general, better is higher than sft on gold" in text
+        assert "sd of seeds" in text
+
+
+def test_what_the_prompts_can_show_is_told(project):
+    comparison = run("better", "twin")
+    row = found(comparison, "better", "sft")
+    assert row["effect_size"] > 1
+    assert 0 < row["smallest_detectable"] < 0.1
+    assert row["prompts_needed"] > PROMPTS
+    assert comparison["test"]["pairs"] == 3
+    assert found(comparison, "twin", "sft")["smallest_detectable"] is None
+    for path in (stage.HTML, stage.MARKDOWN):
+        text = path.read_text(encoding="utf-8")
+        assert "What these prompts can show, gold, greedy" in text
+        assert "corrected by Holm over 3 pairs" in text
 
 
 def test_the_page_escapes_predictions_and_asks_for_nothing(project):

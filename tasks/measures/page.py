@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tasks.measures import given, marks, plots, tables, words
+from tasks.measures import certainty, given, marks, plots, tables, words
 from tasks.measures.comparison import SAME
 from tasks.measures.evaluations import SFT
 from tasks.measures.examples import Example
@@ -49,12 +49,15 @@ def markdown(found: Found, extras: Extras) -> str:
         tables.scores(found, "greedy"),
         tables.scores(found, "sampled"),
         tables.verdicts(found),
+        certainty.table(found),
     ]
+    shown += [certainty.general(found)] if found["in_general"]["greedy"] else []
     shown += [tables.best_of(found)] if found["best_of"] else []
     shown += [tables.seeds(found), tables.baselines(found)]
     shown += [tables.displacement(found)] if found["displacement"] else []
     lines = [f"# {_m(words.title(found))}", "", f"{_m(words.subtitle(found))}.", ""]
     lines += [f"- {_m(words.sentence(found, *pair))}" for pair in tables.pairs(found)]
+    lines += [f"- {_m(text)}" for text in certainty.sentences(found)]
     lines += ["", *(f"- **Warning:** {_m(alarm['text'])}" for alarm in found["warnings"]), ""]
     for table in (*shown, tables.costs(found, extras.costs)):
         lines += [f"## {table.title}", "", _line(table.header), _line(["---"] * len(table.header))]
@@ -71,6 +74,7 @@ def _parts(found: Found, extras: Extras) -> list[str]:
     distributions = _figure(plots.distributions(found, extras.differences), words.PROMPTS)
     examples = f"<p class=note>{_e(words.EXAMPLES)}</p>" + "".join(map(_example, extras.examples))
     method = "".join(f"<p>{_e(text)}</p>" for text in words.method(found))
+    general = _table(certainty.general(found)) if found["in_general"]["greedy"] else ""
     parts = [
         f"<h1>{_e(words.title(found))}</h1><p class=sub>{_e(words.subtitle(found))}</p>",
         _verdicts(found),
@@ -78,9 +82,9 @@ def _parts(found: Found, extras: Extras) -> list[str]:
         _section("Branches", _table(given.table(found))),
         _section("Scores", scores),
         _section("Reward and KL", frontier),
-        _section("Differences", plotted + _table(tables.verdicts(found))),
+        _section("Differences", plotted + _table(tables.verdicts(found)) + _table(certainty.table(found))),
         _section("Prompt by prompt", distributions),
-        _section("Seeds", _figure(plots.seeds(found), words.SEEDS) + _table(tables.seeds(found))),
+        _section("Seeds", _figure(plots.seeds(found), words.SEEDS) + _table(tables.seeds(found)) + general),
         _section("Baselines", _table(tables.baselines(found))),
     ]
     if found["displacement"]:
@@ -103,7 +107,7 @@ def _verdicts(found: Found) -> str:
             if (pair[0]["right"] == SFT) is to_sft
         ]
         text += f"<h3>{heading}</h3><ul class=verdicts>{''.join(items)}</ul>" if items else ""
-    return text
+    return text + "".join(f"<p>{_e(said)}</p>" for said in certainty.sentences(found))
 
 
 def _alarms(found: Found) -> str:

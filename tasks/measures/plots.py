@@ -110,7 +110,7 @@ def means(found: Found) -> str:
 
 
 def differences(found: Found) -> str:
-    """Every paired difference on the headline with its interval; what crosses 0 cannot be told apart."""
+    """Every paired difference on the headline with its own interval."""
     rows, colours = pairs(found), {name: (colour, marker) for name, colour, marker in _series(found)}
 
     def draw(figure: Figure) -> None:

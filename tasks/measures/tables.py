@@ -97,7 +97,8 @@ def scores(found: Found, decoding: str) -> Table:
     header = ["model", label(measure), "against sft", *(label(each) for each in shown)]
     note = (
         f"Means over {len(found['seeds'])} seeds and {found['prompts']} prompts. "
-        f"▲ or ▼: the {_percent(found)} interval of the paired difference to sft lies above or below 0."
+        f"▲ or ▼: the {_percent(found)} interval of the paired difference to sft lies above or below 0, uncorrected; "
+        f"for {label(measure)} see the verdicts."
     )
     return Table(f"Scores, {decoding}", header, rows, note)
 
@@ -193,7 +194,7 @@ def printed(found: Found) -> rich.table.Table:
     measure, seeds = found["headline"], ", ".join(map(str, found["seeds"]))
     caption = (
         f"{found['prompts']} prompts, seeds {seeds}; {_percent(found)} intervals; "
-        "▲ higher than sft, ▼ lower, = cannot tell apart; reward and KL of sampled summaries"
+        "▲ higher than sft, ▼ lower, = cannot tell apart, after Holm; reward and KL of sampled summaries"
     )
     table = rich.table.Table(
         title=f"{label(measure)} of each model, and its difference to sft", caption=caption

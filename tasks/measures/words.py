@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tasks.measures import tables
+from tasks.measures import certainty, tables
 from tasks.measures.comparison import SAME
 from tasks.measures.evaluations import SFT
 from tasks.measures.tables import Found, label
@@ -19,7 +19,10 @@ BEST_OF = (
     "bound of its KL: it may lie further to the left, never further to the right."
 )
 MEANS = "Each model's own interval. Two of these may overlap while their paired difference is clear of 0."
-PAIRED = "Left minus right, prompt by prompt. Where the interval crosses 0, the two cannot be told apart."
+PAIRED = (
+    "Left minus right, prompt by prompt, each with its own interval. Where it crosses 0, the two cannot be told apart; "
+    "where it does not, the p-value after Holm decides."
+)
 PROMPTS = "How many prompts (up) differ from sft by how much (across), greedy, mean over seeds."
 SEEDS = "One mark a training. Where these lie further apart than two branches, believe the marks."
 EXAMPLES = (
@@ -59,9 +62,10 @@ def sentence(found: Found, greedy: Mapping[str, Any], sampled: Mapping[str, Any]
     left, right, measure = greedy["left"], greedy["right"], label(found["headline"])
     said = tables.interval(greedy, "difference", "+")
     if greedy["verdict"] == SAME:
-        text = f"{left} and {right}: {SAME} on {measure}, {said}."
+        text = f"{left} and {right}: {SAME} on {measure}, {said}{certainty.reason(found, greedy)}."
     else:
-        text = f"{left} is {greedy['verdict']} than {right} on {measure}, {said}; {_seeds(found, greedy)}."
+        text = f"{left} is {greedy['verdict']} than {right} on {measure}, {said}; {_seeds(found, greedy)}"
+        text += f"{certainty.reason(found, greedy)}."
     if sampled["verdict"] != greedy["verdict"]:
         words = SAME if sampled["verdict"] == SAME else f"{left} is {sampled['verdict']}"
         text += f" Sampled summaries: {words}, {tables.interval(sampled, 'difference', '+')}."
@@ -70,18 +74,15 @@ def sentence(found: Found, greedy: Mapping[str, Any], sampled: Mapping[str, Any]
 
 def method(found: Found) -> list[str]:
     """How the numbers came about, one paragraph each."""
-    bootstrap, count = found["bootstrap"], len(tables.pairs(found))
-    level = bootstrap["confidence"]
+    bootstrap = found["bootstrap"]
     gold = JUDGES.get(found["judge"], "") if found["headline"] == "gold" else NO_GOLD
     return [
-        f"Intervals: {100 * level:g} % {bootstrap['method']} bootstrap over the {found['prompts']} prompts "
-        f"({bootstrap['resamples']} resamples, seed {bootstrap['seed']}). Samples of a prompt and seeds are "
-        f"averaged first; differences are paired prompt by prompt. '{SAME.capitalize()}' means that the "
-        "interval holds 0, not that the two are equal.",
-        "The estimand is the mean over prompts for these seeds and this sft. So few seeds carry no claim "
-        "about other seeds: look at their spread before you believe a small difference.",
-        f"Each of the {count} pairs has its own interval, uncorrected for their number: if no pair differed, "
-        f"about {(1 - level) * count:.2f} of them would still look different.",
+        f"Intervals: {100 * bootstrap['confidence']:g} % {bootstrap['method']} bootstrap over the {found['prompts']} "
+        f"prompts ({bootstrap['resamples']} resamples, seed {bootstrap['seed']}). Samples of a prompt and seeds are "
+        "averaged first; differences are paired prompt by prompt.",
+        "The estimand is the mean over prompts for these seeds and this sft: look at the seeds' spread before you "
+        f"believe a small difference. {certainty.claim(found)}",
+        *certainty.method(found),
         f"Headline: {label(found['headline'])}. {gold}",
         "Reward: a reward model trained on other preference pairs (fold B) than the branches saw. "
         "Over-optimisation is reported where reward lies above sft's and the headline below, both intervals "
