@@ -2,9 +2,9 @@
 
 Legend of shapes: N simulations, S seeds, P prompts, C the 15 cells of a score, 0/14 to 14/14.
 
-Every model's scores have the frequencies that were counted for it, ties and heaps at 0 and 1 included. They hang together by
-normal numbers beneath them: a part of all models on a prompt, one of a branch's trainings on it, one of a single training.
-So the true mean of a model is that of its counts, and every difference is known exactly.
+Every model's scores have the frequencies that were counted for it, ties and heaps at 0 and 1 included. They hang
+together by normal numbers beneath them: a part of all models on a prompt, one of a branch's trainings on it, one of a
+single training. So the true mean of a model is that of its counts, and every difference is known exactly.
 """
 
 from __future__ import annotations
@@ -46,7 +46,9 @@ SAMPLED = Shape(  # nearly half of SFT's are 0
     of_all=0.28,
     of_branch=0.44,
 )
-SEED_SPREAD = 0.07  # sd of a training's own shift of the normal numbers: 0.02 of the score, as between DPO's three seeds
+SEED_SPREAD = (
+    0.07  # sd of a training's shift of the normal numbers: 0.02 of the score, as between DPO's seeds
+)
 
 
 def mean(counts_C: tuple[int, ...] | np.ndarray) -> float:
