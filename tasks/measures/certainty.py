@@ -51,8 +51,8 @@ def claim(found: Found) -> str:
         plural = "s" if seeds > 1 else ""
         return (
             f"No claim is made about a method in general: {seeds} seed{plural} cannot tell how far other seeds would "
-            f"lie from these, and it takes at least {needed}. The verdicts are about the trainings at hand: two runs of "
-            "one method under other seeds may be called different, too."
+            f"lie from these, and it takes at least {needed}. The verdicts are about the trainings at hand: one method "
+            "run twice under other seeds may be called different, too."
         )
     return (
         f"With {seeds} seeds as a random effect (two-way model of seeds and prompts, t with Satterthwaite's degrees of "

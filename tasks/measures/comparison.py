@@ -91,7 +91,7 @@ def differences(models: Models, measure: str, bootstrap: Bootstrap) -> list[dict
 
 
 def verdict(found: intervals.Interval) -> str:
-    """Whether the left of a difference is higher or lower; `cannot tell apart` when the interval holds 0."""
+    """What one interval says of left against right; of the headline's pairs decisions.py has the last word."""
     if found.holds_zero:
         return SAME
     return HIGHER if found.mean > 0 else LOWER
