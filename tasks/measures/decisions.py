@@ -26,7 +26,7 @@ class Rule(NamedTuple):
     @property
     def level(self) -> float:
         """How likely any false verdict among a decoding's pairs may be."""
-        return 1 - self.bootstrap.confidence
+        return round(1 - self.bootstrap.confidence, intervals.NOISE)  # 1 - 0.95 lies above 0.05
 
 
 def decided(rows: Sequence[Row], models: Models, measure: str, rule: Rule) -> list[dict[str, Any]]:

@@ -74,7 +74,7 @@ def test_an_interval_that_holds_zero_is_never_overruled():
     given = {"left": "a", "right": "sft", "difference": 0.1, "low": -0.01, "high": 0.2, "p_holm": 0.01}
     assert decisions._judged(given, 0.05)["verdict"] == SAME
     assert decisions._judged({**given, "low": 0.01}, 0.05)["verdict"] == HIGHER
-    assert decisions._judged({**given, "low": 0.01, "p_holm": 0.05}, 0.05)["verdict"] == SAME
+    assert decisions._judged({**given, "low": 0.01, "p_holm": 0.05}, RULE.level)["verdict"] == SAME
 
 
 def general(count: int, spread: float) -> list[dict]:
