@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from flows import local, scores
 from flows.service import answers
 from tasks.ledger import lock, state
 from tasks.refusal import Refusal
+
+SETTLED_SECONDS = 20  # a loaded machine; what is not written by then stays "Running" on Prefect's page
 
 
 def main(flow: Callable[..., Any], tell: Callable[[State], int] | None = None) -> int:
@@ -54,6 +57,7 @@ def _run(flow: Callable[..., Any]) -> State:
             raise Refusal("Prefect", "its server is gone", cure) from error
         finally:
             _drain()
+        _settle(final)
     tracked.wait()
     return final
 
@@ -65,6 +69,24 @@ def _drain() -> None:
 
     APILogHandler().flush()
     EventsWorker.drain_all(timeout=5)
+
+
+def _settle(final: State) -> None:
+    """Nothing; by then the server has written down how each task run ended, which it learns from events alone."""
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import FlowRunFilter
+    from prefect.client.schemas.objects import StateType
+
+    run, end = final.state_details.flow_run_id, time.monotonic() + SETTLED_SECONDS
+    if run is None:
+        return
+    whole = FlowRunFilter.model_validate({"id": {"any_": [run]}})
+    with get_client(sync_client=True) as client:
+        while time.monotonic() < end:
+            found = client.read_task_runs(flow_run_filter=whole)
+            if all(one.state_type != StateType.RUNNING for one in found):
+                return
+            time.sleep(0.5)
 
 
 def _told(final: State) -> int:
