@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from tasks import methods
 from tasks.engine import models, training
 from tasks.engine.journal import Journal
+from tasks.engine.spent import Spent
 from tasks.refusal import Refusal
 from tasks.settings import Branch, Compute, Text
 
@@ -26,7 +27,7 @@ def run(
     journal: Journal,
     scratch: Path,
 ) -> dict[str, float | int | str | bool]:
-    """Where the training started and ended; the hash of its start, which is its reference too."""
+    """Where the training started and ended, the hash of its start, which is its reference too, and its budget."""
     method, inputs = methods.load(entry.method), importlib.import_module(f"tasks.engine.families.{family}")
     start, train = (
         models.verified_manifest(inputs.START)["weights_sha256"],
@@ -38,24 +39,29 @@ def run(
     tokenizer = models.load_tokenizer(inputs.START)
     policy = models.load_policy(inputs.START, compute, trained=entry.optimisation.lora is None)
     common = training.arguments(entry.optimisation, compute, seed, scratch)
-    job = training.Job(method, entry, policy, tokenizer, common, train, text, compute, journal)
+    walk, spent = entry.optimisation, Spent()
+    job = training.Job(method, entry, policy, tokenizer, common, train, text, compute, journal, spent)
     trainer = made_by.trainer(job)
     require_start(trainer, branch, inputs.START)
     identity = training.JournalCallback(
         journal, f"{branch}-{seed}", method.identity(entry), TOLERANCE[compute.dtype]
     )
     trainer.add_callback(identity)
+    trainer.add_callback(spent)
     training.fit(trainer, journal, scratch)
     manifest = models.save(
         training.merged(trainer), tokenizer, Path(f"models/{branch}-{seed}"), start_sha256=start
     )
     return {
         "rows": pq.read_metadata(train).num_rows,
+        "data_sha256": models.file_sha256(Path(train)),
         "start_sha256": start,
         **({"reference_sha256": start} if inputs.START == models.SFT else {}),
         "weights_sha256": manifest["weights_sha256"],
         "steps": trainer.state.global_step,
+        "examples": trainer.state.global_step * walk.batch_size * walk.gradient_accumulation,
         "tokens": int(identity.last.get("num_tokens", 0)),
+        **spent.told(),
         "engine": entry.optimisation.engine,
         "numerics": trainer.scorer.numerics if hasattr(trainer, "scorer") else "TRL's rows",
         **inputs.told(journal.curve()),

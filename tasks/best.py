@@ -9,8 +9,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.engine import reward_model
+from tasks.engine import models, reward_model
 from tasks.engine.journal import Journal
+from tasks.engine.reward_model import CLIMBED
 from tasks.refusal import Refusal
 from tasks.settings import Compute
 
@@ -29,8 +30,8 @@ SCHEMA = pa.schema(
 Sample = dict[str, Any]
 
 
-def run(branch: str, entry: Any, compute: Compute, journal: Journal) -> dict[str, float | int]:
-    """Counts of prompts and of what was left out; how far the best lie above the mean of those ranked."""
+def run(branch: str, entry: Any, compute: Compute, journal: Journal) -> dict[str, float | int | str]:
+    """Counts of prompts and of what was left out; how far the best lie above the mean of those ranked; the budget."""
     prompts = prompts_of(branch)
     every = samples_of(branch, prompts, entry.best_of)
     taken, dropped = usable(every, entry.best_of)
@@ -49,6 +50,12 @@ def run(branch: str, entry: Any, compute: Compute, journal: Journal) -> dict[str
     out.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), out)
     return {
+        "data_sha256": models.file_sha256(out),
+        "pairs_sha256": models.file_sha256(PAIRS),
+        "reward": entry.reward,
+        **({"climbed_sha256": models.weights_hash(CLIMBED)} if entry.reward == "model" else {}),
+        "generated_tokens": sum(row["tokens"] for some in every.values() for row in some[: entry.best_of]),
+        "reward_calls": sum(map(len, taken.values())),
         "rows": len(rows),
         **{f"dropped_{reason}": count for reason, count in sorted(dropped.items())},
         "mean_score_best": round(sum(row["score"] for row in rows) / len(rows), 6),
@@ -71,7 +78,7 @@ def prompts_of(branch: str) -> dict[str, str]:
 def samples_of(branch: str, prompts: dict[str, str], best_of: int) -> dict[str, list[Sample]]:
     """Every prompt's samples in the order they were drawn in, N or more of each."""
     found: dict[str, list[Sample]] = {name: [] for name in prompts}
-    columns = ["id", "sample", "completion", "ended", "score"]
+    columns = ["id", "sample", "completion", "ended", "tokens", "score"]
     for row in pq.read_table(SAMPLES, columns=columns).to_pylist():
         if row["id"] in found:
             found[row["id"]].append(row)

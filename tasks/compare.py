@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console, Group
 
 from tasks.ledger import costs, held
-from tasks.measures import comparison, decisions, examples, given, intervals, page, tables
+from tasks.measures import comparison, contract, decisions, examples, given, intervals, page, tables
 from tasks.measures.alarms import alarms
 from tasks.measures.evaluations import DECODINGS, SFT, SHARED, Evaluation, ranked, read_all
 from tasks.parameters import Branches, Compare
@@ -30,11 +30,15 @@ def run(
     if not entries:
         raise Refusal("params.yaml: branches", "there is no branch to compare", "add an entry under branches")
     evaluations = read_all([SFT, *(f"{branch}-{seed}" for branch in entries for seed in seeds)])
-    values = comparison.gathered(evaluations, list(entries), seeds)
     every = [
         given.of(name, branches.family(name), entry, tuning.get(name)) for name, entry in entries.items()
     ]
-    found = compared(compare, every, seeds, evaluations, values)
+    records = {path.stem: _metrics(path) for path in sorted(held.METRICS.glob("*.json"))}
+    agreed = contract.agreed(evaluations, every, seeds, records)
+    values = comparison.gathered(evaluations, list(entries), seeds)
+    found = compared(compare, every, seeds, evaluations, values) | {
+        "contract": comparison.rounded(agreed._asdict())
+    }
     extras = page.Extras(
         examples=examples.chosen(evaluations, values["greedy"], found["headline"], seeds, compare.seed),
         differences=_differences(values["greedy"], found["headline"]),

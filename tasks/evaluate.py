@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.engine import models, reward_model
+from tasks.engine import models, reward_model, terms
 from tasks.engine.evaluator import Answers, Evaluator
 from tasks.engine.groups import Ids
 from tasks.engine.journal import Journal
@@ -75,6 +75,7 @@ def run(
     pq.write_table(table, out / "predictions.parquet")
     summary = {
         **hashes,
+        "contract": terms.of(evaluator, Path(f"models/{model}"), documents, evaluate, judge, text),
         "rows": len(documents),
         "split": evaluate.split,
         "judge": judge.kind,

@@ -17,6 +17,7 @@ from transformers import PreTrainedTokenizerBase
 from tasks.corpus.feedback import SCHEMA, Scored, columns, draws, merged, preferred, told
 from tasks.engine import models, teachers
 from tasks.engine.journal import Journal
+from tasks.engine.reward_model import CLIMBED
 from tasks.engine.sources import Usable, answers
 from tasks.engine.teachers import Asked, Scores
 from tasks.engine.text import render
@@ -43,7 +44,7 @@ def run(
     models.verified_manifest(models.SFT)
     tokenizer = models.load_tokenizer(models.SFT)
     documents, prompts = _documents(feedback, tokenizer, text)
-    usable, lost = answers(documents, feedback, Path(own.feedback), text, compute, journal)
+    usable, lost, generated = answers(documents, feedback, Path(own.feedback), text, compute, journal)
     asked = [
         Asked(row, prompt, tuple(merged(some)))
         for row, prompt, some in zip(documents, prompts, usable, strict=True)
@@ -59,6 +60,10 @@ def run(
         )
     pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), OUT / f"{branch}.parquet")
     return {
+        "data_sha256": models.file_sha256(OUT / f"{branch}.parquet"),
+        "generated_tokens": generated,
+        "reward_calls": sum(len(one.texts) for one in asked),
+        **({"climbed_sha256": models.weights_hash(CLIMBED)} if feedback.teacher.kind == "reward" else {}),
         "rows": len(rows),
         "prompts": len(asked),
         "teacher": _name(feedback, judge),

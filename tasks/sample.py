@@ -42,6 +42,7 @@ def run(sample: Sample, text: Text, compute: Compute, journal: Journal) -> dict[
             "sample": list(range(sample.completions)) * len(rows),
             "completion": [decode(tokenizer, completion.ids) for completion in completions],
             "ended": [completion.ended for completion in completions],
+            "tokens": [len(completion.ids) for completion in completions],
         }
     )
     pq.write_table(table, OUT)

@@ -22,7 +22,7 @@ SCHEMA = pa.schema(
 )
 
 
-def run(branch: str, entry: Any, own: Own, text: Text) -> dict[str, float | int]:
+def run(branch: str, entry: Any, own: Own, text: Text) -> dict[str, float | int | str]:
     """Counts of good and bad rows, of their prompts, and of what was left out."""
     dropped: Counter[str] = Counter()
     if entry.ratings == "pairs":
@@ -43,6 +43,8 @@ def run(branch: str, entry: Any, own: Own, text: Text) -> dict[str, float | int]
     out.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), out)
     return {
+        "data_sha256": models.file_sha256(out),
+        **({"pairs_sha256": models.file_sha256(PAIRS)} if entry.ratings == "pairs" else {}),
         "rows": len(rows),
         "rows_good": good,
         "rows_bad": len(rows) - good,

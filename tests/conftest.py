@@ -132,6 +132,7 @@ class Project:
         """The trainer of a branch, as the stage align makes it; the working directory must be the project."""
         from tasks import methods
         from tasks.engine import models, training
+        from tasks.engine.spent import Spent
 
         method = methods.load(entry.method)
         engine = {"gallim": "families", "trl": "stock"}[entry.optimisation.engine]
@@ -141,7 +142,7 @@ class Project:
         policy = models.load_policy(models.SFT, compute)
         common = training.arguments(entry.optimisation, compute, seed, scratch)
         train, text = str(_rows(method.FAMILY, scratch)), self.parameters.text
-        job = training.Job(method, entry, policy, tokenizer, common, train, text, compute, Notes())
+        job = training.Job(method, entry, policy, tokenizer, common, train, text, compute, Notes(), Spent())
         return family.trainer(job)
 
 

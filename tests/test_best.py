@@ -65,6 +65,19 @@ def test_the_judges_best_of_every_prompt_of_fold_a_is_taken(run):
     assert told["mean_score_best"] > told["mean_score_ranked"]
 
 
+@pytest.mark.parametrize("reward", ["judge", "model"])
+def test_it_declares_the_samples_that_it_chose_from_and_the_verdicts_that_it_asked_for(reward, run):
+    plant(lambda name, number: {"tokens": 10 + number, "ended": number > 0, "completion": f"요약 {number}"})
+    told, count = run(best_of=3, reward=reward), len(prompts())
+    assert told["generated_tokens"] == count * (10 + 11 + 12)  # of the first 3, those cut off too
+    assert told["reward_calls"] == count * 2  # a summary that was cut off is not asked about
+    assert told["reward"] == reward
+    climbed = models.weights_hash(Path("models/reward-a"))
+    assert told.get("climbed_sha256") == (climbed if reward == "model" else None)
+    assert told["data_sha256"] == models.file_sha256(Path("data/best/top.parquet"))
+    assert told["pairs_sha256"] == models.file_sha256(Path("data/pairs/a.parquet"))
+
+
 def test_the_reward_model_ranks_the_texts_by_its_own_scale(run, own):
     run(reward="model")
     tokenizer = models.load_tokenizer("models/reward-a")

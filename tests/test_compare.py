@@ -21,6 +21,22 @@ from tasks.settings import FAMILIES, Branch, Tuning
 PROMPTS, SAMPLES, SEEDS = 60, 2, [0, 1]
 COMPARE = Compare(confidence=0.95, resamples=1000, seed=0, wanted_difference=0.02, wanted_win_gap=0.05)
 HASHES = {"reference_sha256": "r" * 64, "prompts_sha256": "p" * 64, "reward_sha256": "w" * 64}
+CONTRACT = {
+    "documents_sha256": "d" * 64,
+    "tokenizer_sha256": "t" * 64,
+    "model_tokenizer_sha256": "t" * 64,
+    "template_sha256": "m" * 64,
+    "decoding": {"max_new_tokens": 64, "samples": SAMPLES, "seed": 0, "temperature": 1.0},
+    "judge_sha256": "j" * 64,
+    "reward_scale": {"mean": 0.123456789, "deviation": 0.5},
+    "dtype": "float32",
+    "device": "cpu",
+    "numerics": "shared prompts, block",
+}
+TRAINING = {
+    **{"start_sha256": "r" * 64, "reference_sha256": "r" * 64, "data_sha256": "a" * 64, "engine": "gallim"},
+    **{"steps": 36, "examples": 1152, "tokens": 180669, "generated_tokens": 0, "reward_calls": 0},
+}
 BASELINES = {
     "lead1": {"rouge1": 0.3, "rouge2": 0.1, "rougeL": 0.25},
     "random": {"rouge1": 0.2, "rouge2": 0.05, "rougeL": 0.15},
@@ -74,10 +90,19 @@ def write(model: str, table: pa.Table, **changes: str | dict) -> None:
     folder = Path("reports/evaluation") / model
     folder.mkdir(parents=True, exist_ok=True)
     pq.write_table(table, folder / "predictions.parquet")
-    summary = (
-        HASHES | {"model_sha256": model, "baselines": BASELINES, "split": "test", "judge": "exact"} | changes
-    )
+    weights = HASHES["reference_sha256"] if model == "sft" else model
+    summary = HASHES | {"model_sha256": weights, "baselines": BASELINES, "split": "test", "judge": "exact"}
+    summary |= {"rows": PROMPTS, "contract": CONTRACT, **changes}
     (folder / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
+    if model != "sft":
+        trained(model)
+
+
+def trained(model: str, **told: float | bool) -> None:
+    """What the stage align tells of it."""
+    path = Path(f"reports/metrics/align-{model}.json")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(TRAINING | {"weights_sha256": model} | told), encoding="utf-8")
 
 
 @pytest.fixture
@@ -125,9 +150,7 @@ def test_a_planted_difference_is_found(project):
         assert row["seeds_agreeing"] == len(SEEDS)
     shown = Path("reports/comparison.html").read_text(encoding="utf-8")
     assert "better is higher than sft on gold" in shown
-    assert (
-        shown.count("<table class=words>") == 1
-    )  # what each branch was given, which numbers' cells would cut off
+    assert shown.count("<table class=words>") == 2  # what each was given, and the contract
 
 
 def test_the_same_model_cannot_be_told_apart(project):
@@ -292,11 +315,9 @@ def test_the_page_escapes_predictions_and_asks_for_nothing(project):
 
 
 def test_likelihood_displacement_is_shown_where_a_training_told_it(project):
-    Path("reports/metrics").mkdir()
-    told = {"chosen_logp_change_nats": -12.5, "likelihood_displacement": True, "train_margin": 0.8, "rows": 3}
-    Path("reports/metrics/align-better-1.json").write_text(json.dumps(told), encoding="utf-8")
+    told = {"chosen_logp_change_nats": -12.5, "likelihood_displacement": True, "train_margin": 0.8}
+    trained("better-1", rows=3, **told)
     comparison = run("better")
-    told.pop("rows")
     assert comparison["displacement"] == {"better": [{"seed": 1, **told}]}
     assert "-12.50" in stage.HTML.read_text(encoding="utf-8")
 
@@ -373,7 +394,8 @@ def test_a_missing_column_and_a_repeated_row_are_refused(project):
 
 
 def test_documents_of_another_split_are_refused(project):
-    write("sft", evaluation(100), split="validation")
+    for model in ("sft", "better-0", "better-1"):
+        write(model, evaluation(100), split="validation")
     with pytest.raises(Refusal, match=r"validation\.parquet: does not hold every document"):
         run("better")
 
@@ -482,7 +504,7 @@ def test_what_each_branch_was_given_is_told_everywhere(project, capsys):
     assert [branch["trials"] for branch in comparison["branches"]] == [3, 3]
     assert comparison["branches"][0]["family"] == "pairs"
     assert not [alarm for alarm in comparison["warnings"] if alarm["kind"] == "budget"]
-    row = "| better | dpo | pairs | models/sft | pairs |  | 3 |"
+    row = "| better | dpo | pairs | models/sft | pairs |  | 36 | 1,152 | 180,669 | 0 | 0 | 3 |"
     assert row in stage.MARKDOWN.read_text(encoding="utf-8")
     assert "<th>tuning trials</th>" in stage.HTML.read_text(encoding="utf-8")
     assert "What each branch was given" in capsys.readouterr().out

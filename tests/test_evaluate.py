@@ -118,6 +118,45 @@ def test_all_models_are_held_against_the_same_reference_prompts_and_reward(here)
     assert summary("sft")["reward_sha256"] == reward  # fold B's, that no branch was trained with
 
 
+def test_all_models_have_the_same_terms_and_compare_tells_them(here):
+    terms = {model: summary(model)["contract"] for model in MODELS}
+    assert terms["sft"] == terms["dpo-0"] == terms["rloo-0"]
+    known = terms["sft"]
+    assert known["model_tokenizer_sha256"] == known["tokenizer_sha256"]
+    assert known["decoding"] == {"max_new_tokens": 48, "samples": 2, "seed": 0, "temperature": 1.0}
+    assert (known["dtype"], known["device"]) == ("float32", "cpu")
+    compared = json.loads(Path("reports/comparison.json").read_text(encoding="utf-8"))["contract"]
+    trained = here.metrics["align-rloo-0"]
+    assert compared["terms"]["template_sha256"] == known["template_sha256"]
+    assert compared["terms"]["start_sha256"] == trained["start_sha256"]
+    assert compared["terms"]["climbed_sha256"] == here.metrics["reward-a"]["weights_sha256"]
+    budget = {name: trained[name] for name in compared["branches"]["rloo"]["budget"]}
+    assert compared["branches"]["rloo"]["budget"] == budget
+    assert "rloo knows the pairs' reward model" in compared["differences"]
+
+
+def test_models_that_were_evaluated_otherwise_are_not_compared(own):
+    """A branch alone was evaluated after a change of the template, of the draws and of a reference summary."""
+    own.change("text", template="{document}\n한 문장으로: ")
+    own.change("evaluate", seed=3)
+    table = pq.read_table("data/prepared/test.parquet")
+    rewritten = [row | {"summary": row["summary"] + " 끝."} for row in table.to_pylist()]
+    pq.write_table(table.from_pylist(rewritten, schema=table.schema), "data/prepared/test.parquet")
+    own.run("evaluate --model dpo-0")
+    with pytest.raises(Refusal) as caught:
+        own.run("compare")
+    told = str(caught.value)
+    for term in ("prompts_sha256", "documents_sha256", "template_sha256"):
+        assert f"evaluation/dpo-0: {term} is {short(term)}" in told
+    assert "evaluation/dpo-0: decoding is {'seed': 3}, that of sft is {'seed': 0}" in told
+    assert "4 undeclared differences" in told
+
+
+def short(term):
+    found = summary("dpo-0")
+    return {**found, **found["contract"]}[term][:12]
+
+
 def test_the_prompts_hash_is_of_their_ids(here):
     ids = prompts(here, models.load_tokenizer(models.SFT))
     assert summary("sft")["prompts_sha256"] == hashlib.sha256(json.dumps(ids).encode()).hexdigest()

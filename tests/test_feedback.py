@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.corpus.feedback import Scored, draws, merged, preferred
-from tasks.engine import models
+from tasks.engine import models, sources
 from tasks.engine.groups import Group
 from tasks.engine.scoring import Scorer
 from tasks.engine.text import encode_completion, encode_prompt
@@ -155,6 +155,24 @@ def test_its_counts_are_those_of_the_table(run):
     assert 0 <= told["longer_chosen_share"] <= 1
     assert told["mean_score_lead1"] > 0
     assert told["dropped_cut_off"] > 0  # a base of thirty steps seldom ends
+
+
+def test_it_declares_what_was_drawn_and_asked_for(run, monkeypatch):
+    drawn, real = [], sources.sample
+
+    def spy(*given, **named):
+        found = real(*given, **named)
+        drawn.extend(one.ids for (one,) in found)
+        return found
+
+    monkeypatch.setattr(sources, "sample", spy)
+    told = run("reward")
+    assert len(drawn) == 3 * 12  # lead1 draws nothing
+    assert told["generated_tokens"] == sum(map(len, drawn))
+    assert 12 < told["reward_calls"] <= 4 * 12 - told["dropped_cut_off"] - told["dropped_too_long"]
+    assert told["climbed_sha256"] == models.weights_hash(Path("models/reward-a"))
+    assert told["data_sha256"] == sha256(file()).hexdigest()
+    assert "climbed_sha256" not in run("judge")
 
 
 def test_the_judge_as_teacher_is_told(run, capsys):

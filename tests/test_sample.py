@@ -26,6 +26,9 @@ def test_its_counts_are_those_of_the_table(here):
     distinct = {(row["id"], row["completion"]) for row in samples}
     assert told["distinct_share"] == pytest.approx(len(distinct) / 160, abs=1e-6)
     assert 160 < told["tokens"] <= 160 * here.parameters.text.max_completion_tokens
+    assert told["tokens"] == sum(row["tokens"] for row in samples)
+    limit = here.parameters.text.max_completion_tokens
+    assert {row["tokens"] for row in samples if not row["ended"]} == {limit}
 
 
 def test_no_special_token_is_left_in_a_summary(here):

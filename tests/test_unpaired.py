@@ -8,6 +8,7 @@ import pytest
 
 from tasks import methods
 from tasks.corpus.preferences import own_ratings
+from tasks.engine.models import file_sha256
 from tasks.refusal import Refusal
 
 
@@ -38,6 +39,8 @@ def rated(prompt, completion, label):
 
 def test_each_side_of_a_pair_is_a_rated_row(run):
     told, pairs = run("pairs"), pq.read_table("data/pairs/a.parquet").to_pylist()
+    assert told["pairs_sha256"] == file_sha256(Path("data/pairs/a.parquet"))
+    assert told["data_sha256"] == file_sha256(Path("data/unpaired/thumbs.parquet"))
     assert told["rows_good"] == told["rows_bad"] == len(pairs)
     assert {(row["prompt"], row["completion"]) for row in rows() if row["desirable"]} == {
         (pair["prompt"], pair["chosen"]) for pair in pairs
@@ -51,6 +54,7 @@ def test_a_users_own_rows_need_no_pairs(run):
     told = run(rows=[rated("글", "좋은 요약", True), rated("글", "나쁜 요약", 0), rated("다른 글", "", True)])
     assert (told["rows"], told["rows_good"], told["rows_bad"], told["prompts"]) == (2, 1, 1, 1)
     assert told["dropped_empty"] == 1
+    assert "pairs_sha256" not in told
     assert [row["desirable"] for row in rows()] == [True, False]
 
 

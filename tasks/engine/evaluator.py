@@ -24,6 +24,7 @@ from tasks.measures import divergence
 from tasks.settings import Compute, Text
 
 Answers = Sequence[Sequence[Completion]]  # by prompt
+TEMPERATURE = 1.0  # of the drawn ones, from the whole distribution: the KL is of what was drawn from
 
 
 class Evaluator(NamedTuple):
@@ -68,6 +69,7 @@ class Evaluator(NamedTuple):
             batch_size=batch_size,
             eos=self.tokenizer.eos_token_id,
             generators=seeded(seed, range(len(prompts))),
+            temperature=TEMPERATURE,
             greedy=True,
             scored=True,
             said=lambda done, of: said(f"{done} of {of} summaries"),

@@ -193,14 +193,14 @@ def save(
 def file_hashes(directory: Path) -> dict[str, str]:
     """sha256 of every file of the directory but its manifest, by name."""
     names = sorted(path.name for path in directory.iterdir() if path.is_file() and path.name != MANIFEST)
-    return {name: _sha256(directory / name) for name in names}
+    return {name: file_sha256(directory / name) for name in names}
 
 
 def weights_hash(directory: Path) -> str:
     """One sha256 over the directory's weight files."""
     digest = hashlib.sha256()
     for path in sorted(directory.glob("*.safetensors")):
-        digest.update(f"{path.name}:{_sha256(path)}\n".encode())
+        digest.update(f"{path.name}:{file_sha256(path)}\n".encode())
     return digest.hexdigest()
 
 
@@ -240,6 +240,7 @@ def _plain(name: str) -> str:
     return name.removeprefix("base_model.model.").replace(".base_layer.", ".")
 
 
-def _sha256(path: Path) -> str:
+def file_sha256(path: Path) -> str:
+    """Of the file's bytes, 64 hex digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

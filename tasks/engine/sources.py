@@ -20,22 +20,25 @@ from tasks.settings import Compute, Text
 
 Rows = Sequence[dict[str, Any]]
 Usable = list[list[tuple[str, str]]]  # by document: source and text
-Given = list[tuple[str, bool]]  # by document: text, and whether it ended by itself
+Given = list[
+    tuple[str, bool, int]
+]  # by document: text, whether it ended by itself, tokens that were generated
 
 
 def answers(
     documents: Rows, feedback: Feedback, own: Path, text: Text, compute: Compute, journal: Journal
-) -> tuple[Usable, Counter[str]]:
-    """Of each document the answers that can be trained on, and the counts of those that cannot, by reason."""
+) -> tuple[Usable, Counter[str], int]:
+    """Of each document the answers that can be trained on, the counts of those that cannot, and all tokens drawn."""
     dropped: Counter[str] = Counter(cut_off=0, empty=0, too_long=0)
     usable: Usable = [[] for _ in documents]
-    tokenizer = load_tokenizer(SFT)
+    tokenizer, generated = load_tokenizer(SFT), 0
     for name, source in feedback.sources.items():
         if isinstance(source, ModelSource):
             given = _sampled(name, source, documents, feedback, own, text, compute, journal)
         else:
-            given = [(rouge.lead(row["document"]), True) for row in documents]
-        for some, (answer, ended) in zip(usable, given, strict=True):
+            given = [(rouge.lead(row["document"]), True, 0) for row in documents]
+        generated += sum(tokens for _, _, tokens in given)
+        for some, (answer, ended, _) in zip(usable, given, strict=True):
             if not ended:
                 dropped["cut_off"] += 1
             elif not answer:
@@ -44,7 +47,7 @@ def answers(
                 dropped["too_long"] += 1
             else:
                 some.append((name, answer))
-    return usable, dropped
+    return usable, dropped, generated
 
 
 def _sampled(
@@ -75,4 +78,4 @@ def _sampled(
         temperature=source.temperature,
         said=lambda done, of: journal.say(f"{name}: {done} of {of} answers"),
     )
-    return [(decode(tokenizer, one.ids), one.ended) for (one,) in found]
+    return [(decode(tokenizer, one.ids), one.ended, len(one.ids)) for (one,) in found]

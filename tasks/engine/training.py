@@ -40,6 +40,7 @@ class Job(NamedTuple):
     text: Text
     compute: Compute
     journal: Journal
+    spent: Any  # engine.spent.Spent: counts what it draws
 
 
 def arguments(optimisation: Optimisation, compute: Compute, seed: int, scratch: Path) -> dict[str, Any]:

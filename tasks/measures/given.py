@@ -14,10 +14,20 @@ from tasks.settings import Branch, Tuning
 BY_HAND = "0: settings by hand"
 CHANGED = ", then changed by hand"
 WALK = ("optimisation.learning_rate", "optimisation.steps", "optimisation.batch_size")
+SPENT = {
+    "steps": "steps",
+    "examples": "examples",
+    "tokens": "tokens trained on",
+    "generated_tokens": "tokens generated",
+    "reward_calls": "reward calls",
+}
 TITLE = "What each branch was given"
 NOTE = (
     "Trials: trainings on the validation split from which the settings were chosen (make tune). "
-    "A start from models/base has no SFT stage behind it: that branch is a whole recipe."
+    "A start from models/base has no SFT stage behind it: that branch is a whole recipe. "
+    "Steps to reward calls: of one training, the mean over seeds, with what was generated and judged for rows of its "
+    "own; the pairs and the samples behind them are everybody's and count for nobody. A prompt's tokens count once "
+    "beside all its completions, and an example counts as often as it is used."
 )
 
 
@@ -41,21 +51,33 @@ def table(found: Found) -> Table:
     """One row a branch."""
     rows = [
         [branch[key] for key in ("name", "method", "family", "start", "information")]
-        + [_said(branch["settings"]), _budget(branch)]
+        + [_said(branch["settings"]), *_spent(found, branch["name"]), _budget(branch)]
         for branch in found["branches"]
     ]
-    header = ["branch", "method", "family", "starts from", "knows", "settings", "tuning trials"]
+    header = [
+        "branch",
+        "method",
+        "family",
+        "starts from",
+        "knows",
+        "settings",
+        *SPENT.values(),
+        "tuning trials",
+    ]
     return Table(TITLE, header, rows, NOTE, words=True)
 
 
 def printed(found: Found) -> rich.table.Table:
-    """For the terminal."""
-    given = table(found)
-    shown = rich.table.Table(title=given.title)
-    for header in given.header:
+    """For the terminal: the same with all that was spent in one cell, and what differs below."""
+    given, last = table(found), -1 - len(SPENT)
+    differences = found.get("contract", {}).get("differences", [])
+    caption = rich.text.Text("\n".join(["Declared differences:", *differences]) if differences else "")
+    shown = rich.table.Table(title=given.title, caption=caption, caption_justify="left")
+    for header in (*given.header[:last], "spent", given.header[-1]):
         shown.add_column(header, overflow="fold")
     for row in given.rows:
-        shown.add_row(*map(rich.text.Text, row))  # Text: no cell is read as markup
+        spent = ", ".join(f"{count} {name}" for count, name in zip(row[last:-1], SPENT.values(), strict=True))
+        shown.add_row(*map(rich.text.Text, (*row[:last], spent, row[-1])))  # Text: no cell is read as markup
     return shown
 
 
@@ -103,6 +125,12 @@ def _shown(settings: Mapping[str, Any]) -> dict[str, Any]:
 def _said(settings: Mapping[str, Any]) -> str:
     ordered = _shown(settings)  # comparison.json has sorted them
     return ", ".join(f"{key.rpartition('.')[2]} {value}" for key, value in ordered.items())
+
+
+def _spent(found: Found, name: str) -> list[str]:
+    """Its budget by the contract; a comparison that was made without one has none."""
+    budget = found.get("contract", {}).get("branches", {}).get(name, {}).get("budget", {})
+    return [f"{budget[each]:,}" if each in budget else "-" for each in SPENT]
 
 
 def _budget(branch: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tasks.measures import certainty, given, marks, plots, tables, words
+from tasks.measures import certainty, contract_table, given, marks, plots, tables, words
 from tasks.measures.comparison import SAME
 from tasks.measures.evaluations import SFT
 from tasks.measures.examples import Example
@@ -46,6 +46,7 @@ def markdown(found: Found, extras: Extras) -> str:
     """The same verdicts, warnings and tables as text."""
     shown = [
         given.table(found),
+        *contract_table.tables(found),
         tables.scores(found, "greedy"),
         tables.scores(found, "sampled"),
         tables.verdicts(found),
@@ -79,7 +80,7 @@ def _parts(found: Found, extras: Extras) -> list[str]:
         f"<h1>{_e(words.title(found))}</h1><p class=sub>{_e(words.subtitle(found))}</p>",
         _verdicts(found),
         _alarms(found),
-        _section("Branches", _table(given.table(found))),
+        _section("Branches", "".join(map(_table, [given.table(found), *contract_table.tables(found)]))),
         _section("Scores", scores),
         _section("Reward and KL", frontier),
         _section("Differences", plotted + _table(tables.verdicts(found)) + _table(certainty.table(found))),

@@ -29,7 +29,7 @@ def train(rows, build, walk, machine, tokenizer, notes, scratch):
         method, compute = methods.load("best_of_n"), machine()
         entry, common = method.Config.model_validate(given), arguments(walked, compute, 0, scratch)
         rows_at = str(scratch / "best.parquet")
-        job = Job(method, entry, build("llama"), tokenizer, common, rows_at, None, compute, notes)
+        job = Job(method, entry, build("llama"), tokenizer, common, rows_at, None, compute, notes, None)
         trainer = best.trainer(job)
         fit(trainer, notes, scratch)
         weights = {name: weight.clone() for name, weight in trainer.model.named_parameters()}

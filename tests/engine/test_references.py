@@ -198,7 +198,8 @@ def test_a_trial_with_other_settings_computes_no_reference(
     optimisation = walk(**{name: changed[name] for name in changed if name not in ("beta", "method")})
     entry = method.Config(method=method.__name__.split(".")[-1], optimisation=optimisation, **own)
     common = arguments(optimisation, compute, 0, scratch)
-    trainer = pairs.trainer(Job(method, entry, build("llama"), tokenizer, common, "", None, compute, notes))
+    job = Job(method, entry, build("llama"), tokenizer, common, "", None, compute, notes, None)
+    trainer = pairs.trainer(job)
     metas = {group.meta for _, group in trainer.train_dataset}
     assert metas
     assert metas <= set(zip(made.sums(asked)[::2], made.sums(asked)[1::2], strict=True))

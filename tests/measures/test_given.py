@@ -1,8 +1,10 @@
 """What each branch was given, as the report tells it."""
 
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from flows import branches
 from tasks.measures import given
@@ -44,14 +46,31 @@ def test_who_knows_more_is_told(name, changed, information):
     assert given.of(name, EVERY.family(name), entry, None)["information"] == information
 
 
-def test_the_coefficients_stand_in_the_table_and_how_far_it_walked():
+BUDGET = {"steps": 36, "examples": 1152, "tokens": 180669, "generated_tokens": 0, "reward_calls": 0}
+AGREED = {"branches": {"dpo": {"budget": BUDGET}}, "differences": ["tokens: [red] 0 to 1"]}
+
+
+@pytest.mark.parametrize(
+    ("agreed", "spent"),
+    [({"contract": AGREED}, ["36", "1,152", "180,669", "0", "0"]), ({}, ["-", "-", "-", "-", "-"])],
+)
+def test_the_coefficients_stand_in_the_table_and_how_far_it_walked(agreed, spent):
     branch = told("dpo", tuning(beta=0.5))
     branch["settings"] = dict(sorted(branch["settings"].items(), reverse=True))  # as JSON may have them
-    assert given.table({"branches": [branch]}).rows[0] == [
+    assert given.table({"branches": [branch], **agreed}).rows[0] == [
         *("dpo", "dpo", "pairs", "models/sft", "pairs"),
         "beta 0.5, learning_rate 0.0005, steps 36, batch_size 32",
+        *spent,
         "3",
     ]
+
+
+def test_the_terminal_is_told_what_was_spent_and_what_differs():
+    console = Console(width=200, record=True, file=StringIO())
+    console.print(given.printed({"branches": [told("dpo")], "contract": AGREED}))
+    text = " ".join(console.export_text().split())
+    assert "180,669 tokens trained on" in text
+    assert "Declared differences: tokens: [red] 0 to 1" in text  # no markup
 
 
 def test_settings_changed_after_tuning_are_told():

@@ -4,6 +4,7 @@ import ast
 import json
 import re
 import shutil
+from hashlib import sha256
 from inspect import signature
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 import torch
 
 from tasks import methods
+from tasks.engine.families import online
 from tasks.refusal import Refusal
 from tasks.settings import Branch
 
@@ -35,6 +37,7 @@ READ_BY_A_STAGE = {
     "best_of_n.best_of",
     "best_of_n.reward",
 }  # tests/test_unpaired.py, test_best.py
+DRAWING = ("online", "distil", "critic")  # families that train on summaries of their own
 OWN_STAGE = ("unpaired", "best")  # families whose rows a stage of their own makes
 BOUNDS = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
 
@@ -148,8 +151,40 @@ def test_every_coefficient_is_read(method, name, here, scratch):
         assert observed(here, changed, scratch, method) != before, field
 
 
-def test_its_first_step_has_its_identity(method, name, own):
-    """The stage itself refuses a first step that has not."""
+def declares(found, method, settings):
+    """Nothing, or what a training's record does not tell of what it had and spent."""
+    walk = settings.optimisation
+    assert found["examples"] == found["steps"] * walk.batch_size * walk.gradient_accumulation == 8
+    assert found["tokens"] > found["examples"]
+    draws = method.FAMILY in DRAWING
+    assert (found["generated_tokens"] > 0) == (found["reward_calls"] > 0) == draws
+    assert found.get("reward") == (settings.reward if draws else None)
+    climbs = draws and settings.reward == "model"
+    reward = json.loads(Path("models/reward-a/manifest.json").read_text())["weights_sha256"]
+    assert found.get("climbed_sha256") == (reward if climbs else None)
+    pairs = sha256(Path("data/pairs/a.parquet").read_bytes()).hexdigest()
+    record = Path(f"reports/metrics/{method.FAMILY}-tried.json")  # of the stage that made its rows
+    own_rows = json.loads(record.read_text()) if record.exists() else {}
+    assert found["data_sha256"] == own_rows.get("data_sha256", pairs)
+    assert own_rows.get("pairs_sha256", pairs) == pairs
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """Every completion that the package's own sampler gives to a training."""
+    seen, real = [], online.sample
+
+    def spy(*given, **named):
+        found = real(*given, **named)
+        seen.extend(one.ids for some in found for one in some)
+        return found
+
+    monkeypatch.setattr(online, "sample", spy)
+    return seen
+
+
+def test_its_first_step_has_its_identity(method, name, own, drawn):
+    """The stage itself refuses a first step that has not. Its record declares what it spent."""
     settings = entry(own, name)
     own.change(f"branches.{method.FAMILY}", tried=settings.model_dump())
     if method.FAMILY in OWN_STAGE:
@@ -159,6 +194,8 @@ def test_its_first_step_has_its_identity(method, name, own):
     for logged, value in method.identity(settings).items():
         assert first[logged] == pytest.approx(value, abs=1e-4)
     assert (found["steps"], found["engine"], found["numerics"]) == (1, "gallim", "shared prompts, block")
+    declares(found, method, settings)
+    assert (found["reward_calls"], found["generated_tokens"]) == (len(drawn), sum(map(len, drawn)))
     assert Path("models/tried-0/manifest.json").exists()
 
 
@@ -173,6 +210,8 @@ def test_trls_stock_trainer_can_take_its_place(method, name, own):
     for logged, value in method.identity(settings).items():
         assert first[logged] == pytest.approx(value, abs=1e-4)
     assert (found["engine"], found["numerics"]) == ("trl", "TRL's rows")
+    declares(found, method, settings)
+    assert found["reward_calls"] == (found["examples"] if method.FAMILY in DRAWING else 0)
 
 
 @pytest.mark.parametrize("name", [name for name in methods.names() if not in_trl(methods.load(name))])

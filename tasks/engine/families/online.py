@@ -20,7 +20,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from tasks.engine import reward_model
 from tasks.engine.fitting import GroupTrainer, Losses, Memoryless, aligning
 from tasks.engine.groups import Group, packed
-from tasks.engine.models import SFT, load_policy
+from tasks.engine.models import SFT, load_policy, verified_manifest
 from tasks.engine.sampling import sample, seeded
 from tasks.engine.scoring import Scorer
 from tasks.engine.text import decode, encode_prompt
@@ -240,10 +240,13 @@ def told(curve: list[dict[str, float]]) -> dict[str, float | bool]:
 
 
 def reward_of(job: Job, pairs: Sequence[dict[str, Any]]) -> Reward:
-    """What an entry's `reward` names, of groups with completions."""
+    """What an entry's `reward` names, of groups with completions; what it judges is counted."""
     if job.entry.reward == "judge":
-        return judge_reward(job.tokenizer, judge(pairs))
-    return reward_model.load(reward_model.CLIMBED, job.compute, job.journal.say)
+        return job.spent.counted(judge_reward(job.tokenizer, judge(pairs)), reward="judge")
+    climbed = reward_model.CLIMBED
+    weights = verified_manifest(climbed)["weights_sha256"]
+    loaded = reward_model.load(climbed, job.compute, job.journal.say)
+    return job.spent.counted(loaded, reward="model", climbed_sha256=weights)
 
 
 def judge(pairs: Sequence[dict[str, Any]]) -> Callable[[str, Any], Any]:
