@@ -6,8 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tasks.measures import power
-
 
 class Line(NamedTuple):
     """One promise: what was simulated, how often, what came out, and whether it was kept; None where none is made."""
@@ -39,11 +37,6 @@ def table(lines: list[Line]) -> str:
 def at_most(share: float, bound: float, times: int) -> bool:
     """Whether so many simulations leave the bound standing: it is passed by 2 standard errors at most."""
     return bool(share <= bound + 2 * np.sqrt(bound * (1 - bound) / times))
-
-
-def at_least(share: float, times: int) -> bool:
-    """The same of four in five."""
-    return bool(share >= power.POWER - 2 * np.sqrt(power.POWER * (1 - power.POWER) / times))
 
 
 def percent(share: float) -> str:

@@ -15,6 +15,7 @@ import math
 from tasks.measures import permutation
 
 POWER = 0.8  # four in five: what "can be found" means here and in most of the literature
+PLANNED = 0.84  # of a t-test alone: a verdict needs sign flips and interval both, which cost 2 points (docs/verdict.md)
 
 
 def effect_size(mean: float, sd: float) -> float | None:
@@ -32,7 +33,7 @@ def smallest_detectable(sd: float, prompts: int, level: float) -> float | None:
     if sd <= 0 or prompts < 2 or permutation.smallest(prompts) >= level:
         return None
     t = stats.t(prompts - 1)
-    return float((t.ppf(1 - level / 2) + t.ppf(POWER)) * sd / math.sqrt(prompts))
+    return float((t.ppf(1 - level / 2) + t.ppf(PLANNED)) * sd / math.sqrt(prompts))
 
 
 def prompts_needed(sd: float, difference: float, level: float) -> int | None:
@@ -44,7 +45,7 @@ def prompts_needed(sd: float, difference: float, level: float) -> int | None:
     if sd <= 0:
         return None
     z = float(stats.norm.ppf(1 - level / 2))
-    needed = ((z + float(stats.norm.ppf(POWER))) * sd / difference) ** 2 + z**2 / 2
+    needed = ((z + float(stats.norm.ppf(PLANNED))) * sd / difference) ** 2 + z**2 / 2
     return max(
         math.ceil(needed), math.floor(2 - math.log2(level))
     )  # with fewer, no pattern of signs is rare enough

@@ -55,10 +55,10 @@ def test_other_measures_stay_as_they_were():
 def test_sizes_by_hand():
     row = of(rows(models(a=0.5, b=-0.5)), "a", "sft")
     assert row["effect_size"] == pytest.approx(0.5)
-    # three pairs: t at 99 degrees of freedom is 2.43532 (1 - 0.05 / 6) and 0.84527 (0.8); sd / sqrt(100) = 0.1
-    assert row["smallest_detectable"] == pytest.approx(0.328059, rel=1e-4)
-    # z is 2.39398: (2.39398 + 0.84162)^2 x (1 / 0.02)^2 + 2.39398^2 / 2 = 26,175.6
-    assert row["prompts_needed"] == pytest.approx(26_176, abs=2)
+    # three pairs: t at 99 degrees of freedom is 2.43532 (1 - 0.05 / 6) and 0.99948 (0.84); sd / sqrt(100) = 0.1
+    assert row["smallest_detectable"] == pytest.approx(0.343480, rel=1e-4)
+    # z is 2.39398: (2.39398 + 0.99446)^2 x (1 / 0.02)^2 + 2.39398^2 / 2 = 28,706.6
+    assert row["prompts_needed"] == pytest.approx(28_707, abs=2)
     assert of(rows(models(a=0.5, b=-0.5)), "b", "sft")["verdict"] == LOWER
 
 
