@@ -90,6 +90,7 @@ def filling(grid: Grid, path: Path) -> Callable[[Path], None]:
                 found[family][trials.name(branch, number)] = entry
         given |= {"branches": found, "seeds": [grid.seed], "tuning": {}}
         given["evaluate"]["split"] = grid.split
+        given["align"]["snapshots"] = 0  # a trial is looked at by its end alone
         try:
             branches.write(given, tree)
         except Refusal as refusal:  # of a file that nobody sees

@@ -8,9 +8,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from tasks import methods
-from tasks.engine import models, training
+from tasks.engine import models, snapshots, training
 from tasks.engine.journal import Journal
 from tasks.engine.spent import Spent
+from tasks.parameters import Align
 from tasks.refusal import Refusal
 from tasks.settings import Branch, Compute, Text
 
@@ -26,6 +27,7 @@ def run(
     compute: Compute,
     journal: Journal,
     scratch: Path,
+    align: Align,
 ) -> dict[str, float | int | str | bool]:
     """Where the training started and ended, the hash of its start, which is its reference too, and its budget."""
     method, inputs = methods.load(entry.method), importlib.import_module(f"tasks.engine.families.{family}")
@@ -48,7 +50,11 @@ def run(
     )
     trainer.add_callback(identity)
     trainer.add_callback(spent)
+    at = snapshots.steps(align.snapshots, entry.optimisation.steps)
+    taken = snapshots.Snapshots(trainer, tokenizer, scratch, at, start_sha256=start)
+    trainer.add_callback(taken)
     training.fit(trainer, journal, scratch)
+    taken.publish(models.snapshots_of(f"{branch}-{seed}"))
     manifest = models.save(
         training.merged(trainer), tokenizer, Path(f"models/{branch}-{seed}"), start_sha256=start
     )

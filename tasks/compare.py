@@ -11,9 +11,20 @@ from typing import Any
 from rich.console import Console, Group
 
 from tasks.ledger import costs, held
-from tasks.measures import comparison, contract, decisions, examples, given, intervals, page, tables
+from tasks.measures import (
+    comparison,
+    contract,
+    decisions,
+    examples,
+    frontier_told,
+    given,
+    intervals,
+    page,
+    tables,
+)
 from tasks.measures.alarms import alarms
 from tasks.measures.evaluations import DECODINGS, SFT, SHARED, Evaluation, ranked, read_all
+from tasks.measures.frontier import Frontier
 from tasks.parameters import Branches, Compare
 from tasks.refusal import Refusal
 from tasks.settings import Tuning
@@ -79,7 +90,11 @@ def compared(
     pairs = sum(row["measure"] == measure for row in differences["greedy"])
     followed = (measure, "reward", "kl_k1")
     displaced = {each["name"]: _displacement(each["name"], seeds) for each in branches}
+    families = {each["name"]: each["family"] for each in branches}
+    several = ranked(sft)
+    way = Frontier.of(evaluations, families, seeds, measure).as_json(several, bootstrap)
     warnings = alarms(values, differences, measure, seeds, bootstrap, evaluations)
+    warnings += frontier_told.alarms(way["onset"], measure)
     found = comparison.rounded(
         {
             "headline": measure,
@@ -96,8 +111,8 @@ def compared(
                 each: decisions.in_general(differences[each], values[each], measure, len(seeds), rule)
                 for each in DECODINGS
             },
-            "frontier": comparison.frontier(values["sampled"], measure, seeds),
-            "best_of": comparison.upper_line(ranked(sft), (measure, "reward"), bootstrap),
+            "frontier": {"ends": comparison.frontier(values["sampled"], measure, seeds), **way},
+            "best_of": comparison.upper_line(several, (measure, "reward"), bootstrap),
             "warnings": [*given.alarms(branches), *warnings],
             "baselines": sft.summary.get("baselines", {}),
             "displacement": {branch: rows for branch, rows in displaced.items() if rows},

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.engine import models, reward_model, terms
+from tasks.engine import models, reward_model, terms, waypoints
 from tasks.engine.evaluator import Answers, Evaluator
 from tasks.engine.groups import Ids
 from tasks.engine.journal import Journal
@@ -34,10 +34,12 @@ def run(
         "model_sha256": models.verified_manifest(Path(f"models/{model}"))["weights_sha256"],
         "reference_sha256": models.verified_manifest(models.SFT)["weights_sha256"],
         "reward_sha256": models.verified_manifest(HELD_BACK)["weights_sha256"],
+        "climbed_sha256": models.verified_manifest(CLIMBED)["weights_sha256"],
     }
+    on_the_way = waypoints.snapshots(model)
     ranked_of = evaluate.best_of if model == "sft" and evaluate.best_of > 1 else 0
     if ranked_of:
-        hashes["ranking_sha256"] = models.verified_manifest(CLIMBED)["weights_sha256"]
+        hashes["ranking_sha256"] = hashes["climbed_sha256"]
     documents = pq.read_table(f"data/prepared/{evaluate.split}.parquet").to_pylist()
     if not documents:
         raise Refusal(
@@ -55,6 +57,7 @@ def run(
         prompts,
         max(evaluate.samples, ranked_of),
         text,
+        greedy=True,
         seed=evaluate.seed,
         batch_size=evaluate.batch_size,
         said=journal.say,
@@ -88,13 +91,20 @@ def run(
         ranked = _ranked(evaluator, documents, prompts, several, judge, journal)
         pq.write_table(ranked, out / "best_of.parquet")
         summary["best_of"] = _best_of(ranked, evaluate.best_of)
+    numerics = evaluator.policy.numerics
+    if on_the_way or model == models.SFT.name:
+        first, gold = slice(evaluate.snapshot_prompts), "gold" in table.column_names
+        few = waypoints.Few(documents[first], prompts[first], evaluate, text, judge.kind if gold else None)
+        way = waypoints.measured(evaluator, on_the_way, few, answers["sampled"][first], journal.say)
+        pq.write_table(way, out / "snapshots.parquet")
+        summary["snapshots"] = waypoints.points(way)
     (out / "summary.json").write_text(
         json.dumps(summary, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8"
     )
     means = {
         f"{decoding}_{name}": value for decoding in DECODINGS for name, value in summary[decoding].items()
     }
-    return {**means, **hashes, "rows": len(documents), "numerics": evaluator.policy.numerics}
+    return {**means, **hashes, "rows": len(documents), "numerics": numerics}
 
 
 def _measured(

@@ -350,6 +350,19 @@ class Branches(Section):
         return {name: entry for family in FAMILIES for name, entry in getattr(self, family).items()}
 
 
+class Align(Section):
+    """What all branches' trainings share."""
+
+    snapshots: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=16,
+            description="whole models kept on the way of each training, for the frontier; 0 for none",
+        ),
+    ]
+
+
 class Evaluate(Section):
     split: Literal["validation", "test"]
     seed: Seed
@@ -359,6 +372,13 @@ class Evaluate(Section):
     best_of: Annotated[
         int,
         Field(ge=1, le=64, description="N of SFT's Best-of-N line, by fold A's reward model; 1 for no line"),
+    ]
+    snapshot_prompts: Annotated[
+        int,
+        Field(
+            ge=2,
+            description="first documents of the split, on which snapshots are measured, for the frontier",
+        ),
     ]
     batch_size: Annotated[int, Field(ge=1, description="completions decoded at once")]
 
@@ -393,6 +413,7 @@ class Parameters(Section):
     tuning: Annotated[
         dict[str, Tuning], Field(description="by branch; who is not in it has settings by hand")
     ]
+    align: Align
     evaluate: Evaluate
     compare: Compare
 

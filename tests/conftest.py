@@ -68,7 +68,8 @@ def shrunk() -> dict:
     given["judge"]["kind"] = "rouge"
     given["pairs"].update(fold_b=0.4, holdout=0.15)
     given["pairs"]["source"]["min_margin"] = 1e-6
-    given["evaluate"]["samples"] = 2
+    given["align"]["snapshots"] = 1
+    given["evaluate"].update(samples=2, snapshot_prompts=5)
     given["compare"]["resamples"] = 1000
     return given
 

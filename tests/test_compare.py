@@ -198,7 +198,7 @@ def test_a_negative_kl_is_a_warning(project):
 
 
 def test_the_frontier_has_one_point_a_training_and_sft_at_zero(project):
-    frontier = run("better", "fooled")["frontier"]
+    frontier = run("better", "fooled")["frontier"]["ends"]
     assert [(point["branch"], point["seed"]) for point in frontier] == [
         *(("sft", None), ("better", 0), ("better", 1), ("fooled", 0), ("fooled", 1))
     ]

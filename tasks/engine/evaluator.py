@@ -56,11 +56,15 @@ class Evaluator(NamedTuple):
         samples: int,
         text: Text,
         *,
+        greedy: bool,
         seed: int,
         batch_size: int,
         said: Callable[[str], None],
     ) -> list[list[Completion]]:
-        """Each prompt's greedy completion and `samples` drawn ones, of one pass over it, with log-probabilities."""
+        """Each prompt's `samples` drawn completions, of one pass over it, with log-probabilities.
+
+        greedy: its greedy completion stands before them.
+        """
         return sample(
             self.policy,
             prompts,
@@ -70,7 +74,7 @@ class Evaluator(NamedTuple):
             eos=self.tokenizer.eos_token_id,
             generators=seeded(seed, range(len(prompts))),
             temperature=TEMPERATURE,
-            greedy=True,
+            greedy=greedy,
             scored=True,
             said=lambda done, of: said(f"{done} of {of} summaries"),
         )

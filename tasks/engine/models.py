@@ -31,6 +31,11 @@ BASE = Path("models/base")
 SFT = Path("models/sft")  # the start of every branch but those from the base, and the reference of all
 
 
+def snapshots_of(model: str) -> Path:
+    """Where the snapshots of models/<model> lie, one folder a step."""
+    return Path(f"models/{model}-snapshots")
+
+
 def device_of(compute: Compute) -> torch.device:
     """The device that the stage computes on."""
     if compute.device == "cuda" and not torch.cuda.is_available():
@@ -173,12 +178,20 @@ def separate_pad(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> 
 
 
 def save(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, directory: Path, **facts: Any
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    directory: Path,
+    *,
+    weights: dict[str, torch.Tensor] | None = None,
+    **facts: Any,
 ) -> dict[str, Any]:
-    """The manifest; the directory appears only when it is whole, with a sha256 for each of its files."""
+    """The manifest; the directory appears only when it is whole, with a sha256 for each of its files.
+
+    weights: in place of the model's own.
+    """
     partial = directory.with_name(f".{directory.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    model.save_pretrained(partial, safe_serialization=True)
+    model.save_pretrained(partial, state_dict=weights, safe_serialization=True)
     tokenizer.save_pretrained(partial)
     manifest = {**facts, "files": file_hashes(partial), "weights_sha256": weights_hash(partial)}
     (partial / MANIFEST).write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n", encoding="utf-8")

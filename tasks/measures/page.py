@@ -9,7 +9,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tasks.measures import certainty, contract_table, given, marks, plots, tables, words
+from tasks.measures import (
+    certainty,
+    contract_table,
+    frontier_told,
+    given,
+    marks,
+    plots,
+    plots_frontier,
+    tables,
+    words,
+)
 from tasks.measures.comparison import SAME
 from tasks.measures.evaluations import SFT
 from tasks.measures.examples import Example
@@ -54,6 +64,7 @@ def markdown(found: Found, extras: Extras) -> str:
     ]
     shown += [certainty.general(found)] if found["in_general"]["greedy"] else []
     shown += [tables.best_of(found)] if found["best_of"] else []
+    shown += [frontier_told.onsets(found), frontier_told.points(found)] if found["frontier"]["points"] else []
     shown += [tables.seeds(found), tables.baselines(found)]
     shown += [tables.displacement(found)] if found["displacement"] else []
     lines = [f"# {_m(words.title(found))}", "", f"{_m(words.subtitle(found))}.", ""]
@@ -69,8 +80,11 @@ def markdown(found: Found, extras: Extras) -> str:
 
 def _parts(found: Found, extras: Extras) -> list[str]:
     scores = "".join(_table(tables.scores(found, decoding)) for decoding in ("greedy", "sampled"))
-    frontier = _figure(plots.frontier(found), words.frontier(found))
+    frontier = _figure(plots_frontier.ends(found), words.frontier(found))
     frontier += _table(tables.best_of(found)) if found["best_of"] else ""
+    if found["frontier"]["points"]:
+        frontier += _figure(plots_frontier.ways(found), frontier_told.caption(found))
+        frontier += _table(frontier_told.onsets(found)) + _table(frontier_told.points(found))
     plotted = _figure(plots.means(found), words.MEANS) + _figure(plots.differences(found), words.PAIRED)
     distributions = _figure(plots.distributions(found, extras.differences), words.PROMPTS)
     examples = f"<p class=note>{_e(words.EXAMPLES)}</p>" + "".join(map(_example, extras.examples))

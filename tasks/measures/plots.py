@@ -57,45 +57,9 @@ STYLE: dict[Any, Any] = {
 }
 
 
-def frontier(found: Found) -> str:
-    """Headline and reward against KL, one point a branch and seed on sampled texts; SFT at KL 0."""
-
-    def draw(figure: Figure) -> None:
-        axes_2 = figure.subplots(1, 2)
-        for axes, measure in zip(axes_2, (found["headline"], "reward"), strict=True):
-            for name, colour, marker in _series(found):
-                points = [point for point in found["frontier"] if point["branch"] == name]
-                x, y = ([point[each] for point in points] for each in ("kl", measure))
-                axes.scatter(x, y, c=colour, marker=marker, label=name, **DOT)
-            _best_of(axes, found["best_of"], measure)
-            start = found["frontier"][0][measure]
-            axes.axhline(start, color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
-            axes.set(
-                title=f"{label(measure)} against KL",
-                xlabel="KL to sft, nats a sequence",
-                ylabel=label(measure),
-            )
-        handles, labels = axes_2[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=min(6, len(labels)))
-
-    return _svg("frontier", 3.5, draw)
-
-
-def _best_of(axes: Axes, points: Sequence[Mapping[str, Any]], measure: str) -> None:
-    """SFT's best of n as a dashed line with n beside each mark, at a bound of its KL."""
-    if not points:
-        return
-    x, y = [point["kl_bound"] for point in points], [point[measure]["mean"] for point in points]
-    name = f"Best-of-N of {SFT} (KL bound)"
-    axes.plot(x, y, color=MUTED, linewidth=1.2, linestyle="--", marker="x", markersize=4, label=name)
-    for point, *place in zip(points, x, y, strict=True):
-        text = axes.annotate(str(point["n"]), place, xytext=(3, -9), textcoords="offset points", fontsize=7)
-        text.set_color(MUTED)
-
-
 def means(found: Found) -> str:
     """The headline's mean of every model with its own interval, greedy (filled) and sampled (hollow)."""
-    measure, rows = found["headline"], list(_series(found))
+    measure, rows = found["headline"], list(series(found))
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
@@ -106,12 +70,12 @@ def means(found: Found) -> str:
         title = f"Mean {label(measure)} with interval (filled: greedy, hollow: sampled)"
         axes.set(title=title, xlabel=label(measure))
 
-    return _svg("means", 0.9 + 0.42 * len(rows), draw)
+    return svg("means", 0.9 + 0.42 * len(rows), draw)
 
 
 def differences(found: Found) -> str:
     """Every paired difference on the headline with its own interval."""
-    rows, colours = pairs(found), {name: (colour, marker) for name, colour, marker in _series(found)}
+    rows, colours = pairs(found), {name: (colour, marker) for name, colour, marker in series(found)}
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
@@ -124,12 +88,12 @@ def differences(found: Found) -> str:
             xlabel=f"difference in {label(found['headline'])}",
         )
 
-    return _svg("differences", 0.9 + 0.42 * len(rows), draw)
+    return svg("differences", 0.9 + 0.42 * len(rows), draw)
 
 
 def distributions(found: Found, differences_P: Mapping[str, np.ndarray]) -> str:
     """Histogram of per-prompt differences to SFT, greedy; one panel a branch, shared axes."""
-    branches = [row for row in _series(found) if row[0] in differences_P]
+    branches = [row for row in series(found) if row[0] in differences_P]
     rows = -(-len(branches) // 3)
     columns = -(-len(branches) // rows)
     edge = max(float(np.abs(np.concatenate(list(differences_P.values()))).max()), 1e-3)
@@ -146,13 +110,13 @@ def distributions(found: Found, differences_P: Mapping[str, np.ndarray]) -> str:
         for axes in panels[len(branches) :]:
             axes.remove()
 
-    return _svg("distributions", 0.5 + 2.0 * rows, draw)
+    return svg("distributions", 0.5 + 2.0 * rows, draw)
 
 
 def seeds(found: Found) -> str:
     """The headline of every single seed, greedy, with SFT as a line."""
     spreads, measure = found["seed_spread"]["greedy"], found["headline"]
-    branches = [row for row in _series(found) if row[0] in spreads]
+    branches = [row for row in series(found) if row[0] in spreads]
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
@@ -165,10 +129,10 @@ def seeds(found: Found) -> str:
         _rows(axes, [name for name, _, _ in branches])
         axes.set(title=f"{label(measure)} of every seed, greedy (dashed: sft)", xlabel=label(measure))
 
-    return _svg("seeds", 0.9 + 0.36 * len(branches), draw)
+    return svg("seeds", 0.9 + 0.36 * len(branches), draw)
 
 
-def _series(found: Found) -> list[tuple[str, str, str]]:
+def series(found: Found) -> list[tuple[str, str, str]]:
     """Name, stand-in colour and marker of SFT and each branch; colours repeat after 8, markers differ."""
     rows = [(SFT, MUTED, "s")]
     for place, name in enumerate(names(found)):
@@ -198,7 +162,7 @@ def _rows(axes: Axes, labels: Sequence[str]) -> None:
     axes.tick_params(axis="y", length=0)
 
 
-def _svg(name: str, height: float, draw: Callable[[Figure], None]) -> str:
+def svg(name: str, height: float, draw: Callable[[Figure], None]) -> str:
     """The figure as an inline <svg>; the name salts its ids, so that two plots of a page do not share any."""
     text = io.StringIO()
     with matplotlib.rc_context({**STYLE, "svg.hashsalt": f"gallim {name}"}), warnings.catch_warnings():
@@ -212,13 +176,13 @@ def _svg(name: str, height: float, draw: Callable[[Figure], None]) -> str:
     return _inline(text.getvalue(), name)
 
 
-def _inline(svg: str, name: str) -> str:
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
-    used = set(re.findall(r'(?:href="|url\()#([^")]+)', svg))
-    svg = re.sub(r' id="([^"]+)"', lambda match: match.group() if match.group(1) in used else "", svg)
+def _inline(text: str, name: str) -> str:
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
+    used = set(re.findall(r'(?:href="|url\()#([^")]+)', text))
+    text = re.sub(r' id="([^"]+)"', lambda match: match.group() if match.group(1) in used else "", text)
     for colour, variable in VARIABLES.items():
-        svg = svg.replace(colour, f"var(--{variable})")
+        text = text.replace(colour, f"var(--{variable})")
     for size in ("width", "height"):  # the viewBox stays; CSS gives the size
-        svg = re.sub(rf'(<svg[^>]*?) {size}="[^"]*"', r"\1", svg, count=1)
-    return svg.replace("<svg", f'<svg role="img" aria-label="{name}"', 1).strip()
+        text = re.sub(rf'(<svg[^>]*?) {size}="[^"]*"', r"\1", text, count=1)
+    return text.replace("<svg", f'<svg role="img" aria-label="{name}"', 1).strip()

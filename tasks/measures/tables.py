@@ -37,6 +37,7 @@ COLUMNS: dict[
 ] = {  # label, format; what else there is stands in the JSON
     "gold": ("gold", _decimals(3)),
     "reward": ("reward", _decimals(3)),
+    "reward_climbed": ("climbed reward", _decimals(3)),
     "kl_k1": ("KL, nats", _decimals(2)),
     "rouge1": ("ROUGE-1", _decimals(3)),
     "rouge2": ("ROUGE-2", _decimals(3)),
