@@ -115,6 +115,7 @@ def compared(
             "best_of": comparison.upper_line(several, (measure, "reward"), bootstrap),
             "warnings": [*given.alarms(branches), *warnings],
             "baselines": sft.summary.get("baselines", {}),
+            "signatures": sft.summary.get("signatures", {}),
             "displacement": {branch: rows for branch, rows in displaced.items() if rows},
             "hashes": {name: sft.summary[name] for name in SHARED}
             | {"models": {each.model: each.summary.get("model_sha256") for each in evaluations}},

@@ -11,23 +11,25 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.engine import models, reward_model, terms, waypoints
+from tasks.engine import bertscore, models, reward_model, terms, waypoints
+from tasks.engine.bertscore import Encoder
 from tasks.engine.evaluator import Answers, Evaluator
 from tasks.engine.groups import Ids
 from tasks.engine.journal import Journal
 from tasks.engine.reward_model import CLIMBED, HELD_BACK
 from tasks.engine.text import encode_prompt, render
 from tasks.measures import best_of, texts
-from tasks.parameters import Compute, Evaluate, Judge
+from tasks.measures.korean.signatures import signatures
+from tasks.parameters import Bertscore, Compute, Evaluate, Judge, Own
 from tasks.refusal import Refusal
-from tasks.settings import Text
+from tasks.settings import HubModel, Text
 
 OUT = Path("reports/evaluation")
 DECODINGS = ("greedy", "sampled")
 
 
 def run(
-    model: str, evaluate: Evaluate, judge: Judge, text: Text, compute: Compute, journal: Journal
+    model: str, evaluate: Evaluate, judge: Judge, own: Own, text: Text, compute: Compute, journal: Journal
 ) -> dict[str, float | int | str]:
     """Means over the split; rows and texts go to predictions.parquet, hashes and baselines to summary.json."""
     hashes = {
@@ -47,6 +49,7 @@ def run(
             f"the split {evaluate.split} is empty",
             "choose the other, or give it rows",
         )
+    encoder = _encoder(evaluate.bertscore, own, compute)
     evaluator = Evaluator.of(Path(f"models/{model}"), compute, journal.say)
     prompts = [
         tuple(encode_prompt(evaluator.tokenizer, render(evaluator.tokenizer, row["document"], text)))
@@ -69,7 +72,7 @@ def run(
     rewards = _by_decoding(evaluator, prompts, answers)
     table = pa.concat_tables(
         [
-            _measured(decoding, evaluator, documents, prompts, some, rewards[decoding], judge)
+            _measured(decoding, evaluator, documents, prompts, some, rewards[decoding], judge, encoder)
             for decoding, some in answers.items()
         ]
     )
@@ -82,10 +85,11 @@ def run(
         "rows": len(documents),
         "split": evaluate.split,
         "judge": judge.kind,
+        "signatures": signatures() | ({"bertscore": encoder.signature} if encoder else {}),
         **_means(table),
     }
     if model == "sft":
-        summary["baselines"] = texts.baselines(documents, judge.kind, evaluate.seed)
+        summary["baselines"] = _baselines(documents, judge, evaluate.seed, encoder)
     if ranked_of:
         several = [some[1 : 1 + ranked_of] for some in every]
         ranked = _ranked(evaluator, documents, prompts, several, judge, journal)
@@ -115,6 +119,7 @@ def _measured(
     answers: Answers,
     rewards: list[float],
     judge: Judge,
+    encoder: Encoder | None,
 ) -> pa.Table:
     """One row a document and sample, with every measure; the log-ratio of a greedy text estimates no KL."""
     completions = [completion for some in answers for completion in some]
@@ -134,8 +139,36 @@ def _measured(
             "reward": rewards,
             **(kl if decoding == "greedy" else evaluator.divergences(prompts, answers)),
             **texts.seen(predictions, known),
+            **_bertscore(encoder, predictions, known),
         }
     )
+
+
+def _encoder(asked: Bertscore | None, own: Own, compute: Compute) -> Encoder | None:
+    """The encoder of BERTScore, where params.yaml names one."""
+    if asked is None:
+        return None
+    source = asked.source if isinstance(asked.source, HubModel) else Path(own.encoder)
+    return bertscore.load(source, asked.layer, compute)
+
+
+def _bertscore(
+    encoder: Encoder | None, predictions: list[str], documents: list[dict[str, Any]]
+) -> dict[str, list[float]]:
+    if encoder is None:
+        return {}
+    return {"bertscore": bertscore.f1(encoder, predictions, [row["summary"] for row in documents])}
+
+
+def _baselines(
+    documents: list[dict[str, Any]], judge: Judge, seed: int, encoder: Encoder | None
+) -> dict[str, dict[str, float]]:
+    """Every measure of a text, of what needs no model."""
+    found = texts.baselines(documents, judge.kind, seed)
+    for name, baseline in texts.needing_no_model(documents, seed).items() if encoder else ():
+        scores = _bertscore(encoder, baseline.texts, list(baseline.documents))["bertscore"]
+        found[name]["bertscore"] = round(sum(scores) / len(scores), 6)
+    return found
 
 
 def _ranked(

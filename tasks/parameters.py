@@ -54,6 +54,7 @@ class Own(Section):
     sft: str
     reward: str
     feedback: str
+    encoder: str
 
 
 class EmbeddedSource(Section):
@@ -363,6 +364,15 @@ class Align(Section):
     ]
 
 
+class Bertscore(Section):
+    """BERTScore (Zhang et al. 2020, arXiv 1904.09675) by an encoder of the Hub, or by the directory at own.encoder."""
+
+    source: Annotated[HubModel | OwnModel, Field(discriminator="kind")]
+    layer: Annotated[
+        int, Field(ge=1, description="whose vectors are compared; 9 for bert-base-multilingual-cased")
+    ]
+
+
 class Evaluate(Section):
     split: Literal["validation", "test"]
     seed: Seed
@@ -381,6 +391,7 @@ class Evaluate(Section):
         ),
     ]
     batch_size: Annotated[int, Field(ge=1, description="completions decoded at once")]
+    bertscore: Annotated[Bertscore | None, Field(description="an encoder and its layer, or null for none")]
 
 
 class Compare(Section):

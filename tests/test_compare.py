@@ -14,6 +14,7 @@ from rich.console import Console
 
 from tasks import compare as stage
 from tasks.measures.comparison import HIGHER, LOWER, SAME
+from tasks.measures.evaluations import NUMBERS
 from tasks.parameters import Branches, Compare
 from tasks.refusal import Refusal
 from tasks.settings import FAMILIES, Branch, Tuning
@@ -65,6 +66,7 @@ def evaluation(
                 rows.append(
                     {
                         "id": f"doc-{place:03d}",
+                        **dict.fromkeys(NUMBERS, 0.25),
                         "decoding": decoding,
                         "sample": sample,
                         "prediction": f"민수가 {place}시에 만나기로 했다.",
@@ -150,7 +152,7 @@ def test_a_planted_difference_is_found(project):
         assert row["seeds_agreeing"] == len(SEEDS)
     shown = Path("reports/comparison.html").read_text(encoding="utf-8")
     assert "better is higher than sft on gold" in shown
-    assert shown.count("<table class=words>") == 2  # what each was given, and the contract
+    assert shown.count("<table class=words>") == 3  # what each was given, the contract, what each measure is
 
 
 def test_the_same_model_cannot_be_told_apart(project):
@@ -411,6 +413,48 @@ def test_baselines_stand_beside_the_models(project):
     text = stage.MARKDOWN.read_text(encoding="utf-8")
     assert "| the reference itself | 0.987 | - | - | - |" in text
     assert "| lead-1 | - | 0.300 | 0.100 | 0.250 |" in text
+
+
+SIGNATURES = {"rouge1": "rouge1|tok:kiwi-0.24.1", "chrf": "chrF2|nc:6"}
+
+
+def test_figures_of_other_signatures_are_refused(project):
+    write("sft", evaluation(100), signatures=SIGNATURES)
+    for seed in SEEDS:
+        write(f"better-{seed}", evaluation(seed), signatures=SIGNATURES)
+    assert run("better")["signatures"] == SIGNATURES
+    write("better-1", evaluation(1), signatures=SIGNATURES | {"chrf": "chrF2|nc:4"})
+    with pytest.raises(
+        Refusal, match=r"better-1: signatures is {'chrf': 'chrF2\|nc:4'}, that of sft is {'chrf': 'chrF2"
+    ):
+        run("better")
+    write("better-1", evaluation(1))
+    with pytest.raises(Refusal, match="better-1: signatures is None"):
+        run("better")
+
+
+def test_every_measure_stands_beside_its_baselines_and_its_signature(project):
+    write("sft", evaluation(100), signatures=SIGNATURES, baselines={"random": {"chrf": 0.123}})
+    table = evaluation(5)
+    place = table.schema.get_field_index("chrf")
+    write("better-0", table.set_column(place, "chrf", pa.array([0.75] * len(table))), signatures=SIGNATURES)
+    run("better", seeds=[0])
+    for path in (stage.HTML, stage.MARKDOWN):
+        text = re.sub(r"<[^>]+>", "|", path.read_text(encoding="utf-8"))
+        text = re.sub(r"[|\s]+", " ", text)
+        assert "chrF2 higher 0.250 0.750 ▲ 0.123" in text
+        assert "wrong speakers lower 0.250 0.250 -" in text
+        assert "F2 of character 1- to 6-grams, over 100 chrF2" in text
+
+
+def test_bertscore_is_compared_where_all_have_it(project):
+    scored = evaluation(100).append_column("bertscore", pa.array([0.5] * len(evaluation(100))))
+    write("sft", scored)
+    assert "bertscore" not in run("better")["scores"]["greedy"]["sft"]
+    for seed in SEEDS:
+        write(f"twin-{seed}", scored)
+    assert run("twin")["scores"]["greedy"]["sft"]["bertscore"]["mean"] == 0.5
+    assert "BERTScore" in stage.HTML.read_text(encoding="utf-8")
 
 
 MANY = 4

@@ -59,6 +59,14 @@ def _from_text(text: str) -> tuple[str, Counter[str]]:
     return "\n".join(line.rstrip() for line in told).strip(), +notes
 
 
+def spoken(document: str) -> list[str]:
+    """Who speaks in each line of a flattened document, empty where a line names nobody; of no dialogue nothing."""
+    found = [_TURN.fullmatch(line) for line in document.split("\n")]
+    if not _is_dialogue(found, sum(bool(line) for line in document.split("\n"))):
+        return []
+    return [turn[1].strip() if turn else "" for turn in found]
+
+
 def _is_dialogue(found: Sequence[re.Match[str] | None], lines: int) -> bool:
     """True with a #Person# tag, or when most lines name a speaker and one of them speaks twice."""
     speakers = [turn[1].strip() for turn in found if turn]

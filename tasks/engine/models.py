@@ -15,6 +15,7 @@ from huggingface_hub.errors import HfHubHTTPError
 from safetensors import SafetensorError, safe_open
 from transformers import (
     AutoConfig,
+    AutoModel,
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
     AutoTokenizer,
@@ -71,6 +72,12 @@ def load_policy(directory: str | Path, compute: Compute, *, trained: bool = Fals
     bfloat16 weight an AdamW step of 1e-6 changes nothing.
     """
     return _load(AutoModelForCausalLM, Path(directory), _exact(compute) if trained else compute)
+
+
+def load_encoder(directory: str | Path, compute: Compute) -> PreTrainedModel:
+    """The encoder of a directory, without head, on the stage's device, in float32; a pooler may be missing."""
+    pooler = ("pooler.dense.weight", "pooler.dense.bias")  # of no hidden layer
+    return _load(AutoModel, Path(directory), _exact(compute), new=pooler)
 
 
 def load_reward(directory: str | Path, compute: Compute) -> PreTrainedModel:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tasks.measures import best_of, intervals
-from tasks.measures.evaluations import DECODINGS, NUMBERS, SAMPLED_ONLY, SFT, Evaluation
+from tasks.measures.evaluations import DECODINGS, NUMBERS, OPTIONAL, SAMPLED_ONLY, SFT, Evaluation
 
 HIGHER, LOWER, SAME = "higher", "lower", "cannot tell apart"
 Measures = Mapping[str, np.ndarray]  # measure -> values_SP, samples of a prompt averaged
@@ -38,7 +38,11 @@ def gathered(
     rows = {SFT: [by_model[SFT]]} | {
         name: [by_model[f"{name}-{seed}"] for seed in seeds] for name in branches
     }
-    gold = [name for name in evaluations[0].table.column_names if name == "gold" or name.startswith("gold_")]
+    gold = [
+        name
+        for name in evaluations[0].table.column_names
+        if name == "gold" or name.startswith("gold_") or name in OPTIONAL
+    ]
     gold = [name for name in gold if all(evaluation.has(name) for evaluation in evaluations)]
     return {
         decoding: {

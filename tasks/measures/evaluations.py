@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tasks.measures.definitions import DEFINITIONS
 from tasks.refusal import Refusal
 
 FOLDER = Path("reports/evaluation")
@@ -26,6 +27,8 @@ NUMBERS = (
     "reward", "kl_k1", "kl_k3", "rouge1", "rouge2", "rougeL", "characters", "tokens", "compression",
     "no_eos", "repetition", "invented_numbers",
 )  # fmt: skip
+OPTIONAL = ("bertscore",)  # told where every model's evaluation has it
+NUMBERS += tuple(name for name in DEFINITIONS if name not in (*NUMBERS, *OPTIONAL))
 SAMPLED_ONLY = ("kl_k1", "kl_k3")  # the log-ratio of a greedy text estimates no KL
 AGAIN = "run the stage evaluate again for this model"
 

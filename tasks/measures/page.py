@@ -14,6 +14,7 @@ from tasks.measures import (
     contract_table,
     frontier_told,
     given,
+    legend,
     marks,
     plots,
     plots_frontier,
@@ -65,7 +66,7 @@ def markdown(found: Found, extras: Extras) -> str:
     shown += [certainty.general(found)] if found["in_general"]["greedy"] else []
     shown += [tables.best_of(found)] if found["best_of"] else []
     shown += [frontier_told.onsets(found), frontier_told.points(found)] if found["frontier"]["points"] else []
-    shown += [tables.seeds(found), tables.baselines(found)]
+    shown += [tables.seeds(found), tables.baselines(found), legend.measures(found), legend.signed(found)]
     shown += [tables.displacement(found)] if found["displacement"] else []
     lines = [f"# {_m(words.title(found))}", "", f"{_m(words.subtitle(found))}.", ""]
     lines += [f"- {_m(words.sentence(found, *pair))}" for pair in tables.pairs(found)]
@@ -101,6 +102,7 @@ def _parts(found: Found, extras: Extras) -> list[str]:
         _section("Prompt by prompt", distributions),
         _section("Seeds", _figure(plots.seeds(found), words.SEEDS) + _table(tables.seeds(found)) + general),
         _section("Baselines", _table(tables.baselines(found))),
+        _section("Measures", _table(legend.measures(found)) + _table(legend.signed(found))),
     ]
     if found["displacement"]:
         parts.append(_section("Likelihood", _table(tables.displacement(found))))

@@ -1,4 +1,4 @@
-"""Morpheme ROUGE for Korean, with the floor and the baselines that a reader needs beside it.
+"""Morpheme ROUGE for Korean, and lead-1.
 
 The usual tokenizer of rouge-score keeps [a-z0-9] and deletes all Hangul: two equal Korean sentences score 0.
 Here texts are NFC, speaker tags become one placeholder, and Kiwi's morphemes (all parts of speech,
@@ -10,45 +10,25 @@ from __future__ import annotations
 
 import functools
 import re
-import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-KINDS = ("rouge1", "rouge2", "rougeL")
-SPEAKER = "speakertag"  # Latin, so Kiwi keeps it whole, also before a particle
-PUNCTUATION = frozenset({"SF", "SP", "SS", "SSO", "SSC", "SE", "SO"})
+from tasks.measures.morphemes import PREFIX, PUNCTUATION, TAG, analysed
 
-_TAG = re.compile(r"#[^\W_]+#")
-# A word before a colon at the start of a line; neither a clock (오전9:30) nor an address (https://).
-_PREFIX = re.compile(
-    r"^[^\S\n]*[^\W\d_]\w{0,11}(?: ?\d{1,2})?[^\S\n]*[:：](?!//)(?!(?<=\d[:：])\d)", re.MULTILINE
-)
+KINDS = ("rouge1", "rouge2", "rougeL")
 _SENTENCE = re.compile(r".+?[.!?。！？…]+[\"'”’)\]]*(?=\s|$)")
 
 
-def normalise(text: str) -> str:
-    """The text as it is scored: NFC, `#Person1#` and a line's `이름:` replaced by one placeholder."""
-    text = unicodedata.normalize("NFC", text)
-    return _TAG.sub(f" {SPEAKER}", _PREFIX.sub(f"{SPEAKER} :", text))
-
-
 class Morphemes:
-    """What RougeScorer asks of a tokenizer: `tokenize(text)`, its morphemes; each text is analysed once.
-
-    Without Kiwi's dictionary of names of several words, each of which would be one morpheme and takes seconds to load.
-    """
+    """What RougeScorer asks of a tokenizer: `tokenize(text)`, its morphemes; each text is analysed once."""
 
     def __init__(self) -> None:
-        from kiwipiepy import Kiwi
-
-        self._kiwi = Kiwi(num_workers=1, load_multi_dict=False)
         self.tokenize = functools.lru_cache(maxsize=100_000)(self._tokenize)
 
     def _tokenize(self, text: str) -> tuple[str, ...]:
-        tokens: Any = self._kiwi.tokenize(normalise(text))  # its annotation covers other kinds of calls
-        return tuple(token.form.lower() for token in tokens if token.tag not in PUNCTUATION)
+        return tuple(found.form.lower() for found in analysed(text) if found.tag not in PUNCTUATION)
 
 
 @functools.cache
@@ -76,7 +56,7 @@ def scores(predictions: Sequence[str], references: Sequence[str]) -> dict[str, n
 def lead(document: str) -> str:
     """Lead-1: the first turn of a dialogue, else the first sentence of the first line that holds text."""
     line = next((line.strip() for line in document.splitlines() if line.strip()), "")
-    if _PREFIX.match(line) or _TAG.match(line):
+    if PREFIX.match(line) or TAG.match(line):
         return line
     sentence = _SENTENCE.match(line)
     return sentence.group() if sentence else line
@@ -90,25 +70,3 @@ def derangement(count: int, seed: int) -> np.ndarray:
     places = np.empty(count, dtype=int)
     places[order] = np.roll(order, 1)
     return places
-
-
-def baselines(
-    documents: Sequence[str], references: Sequence[str], titles: Sequence[str | None], seed: int
-) -> dict[str, dict[str, float]]:
-    """Mean F1 by kind of `lead1`, `title` (rows that have one, with their count) and `random`, the floor.
-
-    `random` scores each reference against some other document's: what particles and endings alone give.
-    """
-    found = {"lead1": _mean([lead(document) for document in documents], references)}
-    titled = {place: title for place, title in enumerate(titles) if title}
-    if titled:
-        found["title"] = _mean(list(titled.values()), [references[place] for place in titled])
-        found["title"]["rows"] = float(len(titled))
-    if len(references) > 1:
-        others = [references[int(place)] for place in derangement(len(references), seed)]
-        found["random"] = _mean(others, references)
-    return found
-
-
-def _mean(predictions: Sequence[str], references: Sequence[str]) -> dict[str, float]:
-    return {kind: float(values.mean()) for kind, values in scores(predictions, references).items()}

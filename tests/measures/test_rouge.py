@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from rouge_score.rouge_scorer import RougeScorer
 
-from tasks.measures import rouge
+from tasks.measures import morphemes, rouge
 
 SENTENCE = "철수가 영희에게 책을 주었다."
 
@@ -61,13 +61,13 @@ def test_no_text_is_zero():
     ],
 )
 def test_speaker_tags_become_one_placeholder(text, expected):
-    assert rouge.normalise(text).strip() == expected
+    assert morphemes.normalise(text).strip() == expected
 
 
 def test_tags_alone_do_not_make_two_summaries_alike():
     left, right = "#Person1#은 병원에 간다.", "#Person2#은 병원에 간다."
     assert rouge.rouge(left, right)["rouge1"] == 1.0
-    assert rouge._scorer()._tokenizer.tokenize(left)[0] == rouge.SPEAKER
+    assert rouge._scorer()._tokenizer.tokenize(left)[0] == morphemes.SPEAKER
 
 
 @pytest.mark.parametrize(
@@ -94,19 +94,3 @@ def test_a_derangement_moves_every_row(count):
 def test_a_derangement_of_one_is_refused():
     with pytest.raises(ValueError, match="at least 2"):
         rouge.derangement(1, seed=0)
-
-
-def test_baselines_lie_where_they_must():
-    references = [
-        "둘은 내일 역에서 만나기로 했다.",
-        "회의는 취소하기로 했다.",
-        "민지가 표를 예매하기로 했다.",
-        "짐은 형이 옮기기로 했다.",
-    ]
-    documents = [f"{reference}\n그 밖의 말이 많다." for reference in references]
-    found = rouge.baselines(documents, references, [None, "회의는 취소하기로 했다.", None, ""], seed=0)
-    assert found["lead1"]["rougeL"] == 1.0
-    assert found["title"] == {"rouge1": 1.0, "rouge2": 1.0, "rougeL": 1.0, "rows": 1.0}
-    assert 0.3 < found["random"]["rouge1"] < 0.8
-    assert "title" not in rouge.baselines(documents, references, [None] * 4, seed=0)
-    assert "random" not in rouge.baselines(documents[:1], references[:1], [None], seed=0)
