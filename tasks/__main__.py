@@ -1,5 +1,5 @@
 """`python -m tasks STAGE ...`: the only entry that DVC calls; also `table`, `track`, `runs`, `summarize`,
-`pretrain`.
+`agreement`, `pretrain`.
 
 A stage is a file in tasks/ with a function `run`. It is given what its signature asks for by name: sections
 of params.yaml, arguments of the command line, `entry` (the branch's settings), `journal`, and `scratch` (a
@@ -187,6 +187,23 @@ def _summarize(words: Sequence[str]) -> None:
     summarize.run(given.model, given.file)
 
 
+def _agreement(words: Sequence[str]) -> None:
+    from tasks import agreement
+    from tasks.ledger.target import Parser
+
+    parser = Parser(prog="python -m tasks agreement", description="Hold a judge against people's verdicts.")
+    parser.add_argument("file", help="a rated set: jsonl, csv or parquet (docs/judges.md)")
+    parser.add_argument("--judge", required=True, help="rouge, rougeL, reward, or an entry of duel.judges")
+    parser.add_argument("--criterion", help="one of the set's scores; their mean without it")
+    parser.add_argument(
+        "--field", action="append", default=[], metavar="NAME=COLUMN", help="e.g. document=article"
+    )
+    parser.add_argument("--pairs", type=int, help="so many, drawn by duel.seed; all without it")
+    given = parser.parse_args(words[1:])
+    names = dict(field.partition("=")[::2] for field in given.field)
+    agreement.run(given.file, given.judge, given.criterion, names, given.pairs)
+
+
 def _pretrain(_: Sequence[str]) -> None:
     from tasks import pretrain
     from tasks.ledger.journal import Journal
@@ -199,6 +216,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "track": _track,
     "runs": _runs,
     "summarize": _summarize,
+    "agreement": _agreement,
     "pretrain": _pretrain,
 }
 

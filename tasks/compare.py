@@ -19,13 +19,15 @@ from tasks.measures import (
     frontier_told,
     given,
     intervals,
+    judges,
     page,
     tables,
+    trust,
 )
 from tasks.measures.alarms import alarms
 from tasks.measures.evaluations import DECODINGS, SFT, SHARED, Evaluation, ranked, read_all
 from tasks.measures.frontier import Frontier
-from tasks.parameters import Branches, Compare
+from tasks.parameters import Branches, Compare, Duel
 from tasks.refusal import Refusal
 from tasks.settings import Tuning
 
@@ -34,7 +36,7 @@ DISPLACEMENT = ("chosen_logp_change_nats", "likelihood_displacement", "train_mar
 
 
 def run(
-    compare: Compare, branches: Branches, seeds: list[int], tuning: dict[str, Tuning]
+    compare: Compare, branches: Branches, seeds: list[int], tuning: dict[str, Tuning], duel: Duel
 ) -> dict[str, float | int | str | bool | None]:
     """The headline's means and how many pairs were told apart; writes reports/comparison.{json,html,md}."""
     entries = branches.entries()
@@ -47,7 +49,7 @@ def run(
     records = {path.stem: _metrics(path) for path in sorted(held.METRICS.glob("*.json"))}
     agreed = contract.agreed(evaluations, every, seeds, records)
     values = comparison.gathered(evaluations, list(entries), seeds)
-    found = compared(compare, every, seeds, evaluations, values) | {
+    found = compared(compare, every, seeds, evaluations, values, list(duel.judges)) | {
         "contract": comparison.rounded(agreed._asdict())
     }
     extras = page.Extras(
@@ -78,6 +80,7 @@ def compared(
     seeds: Sequence[int],
     evaluations: Sequence[Evaluation],
     values: Mapping[str, comparison.Models],
+    asked: Sequence[str],
 ) -> dict[str, Any]:
     """All of comparison.json: floats rounded to 6 digits, nothing of this machine or this hour in it."""
     sft, measure = evaluations[0], comparison.headline(values)
@@ -95,6 +98,7 @@ def compared(
     way = Frontier.of(evaluations, families, seeds, measure).as_json(several, bootstrap)
     warnings = alarms(values, differences, measure, seeds, bootstrap, evaluations)
     warnings += frontier_told.alarms(way["onset"], measure)
+    judged = judges.judged(values["greedy"], evaluations, asked, seeds, bootstrap)
     found = comparison.rounded(
         {
             "headline": measure,
@@ -113,7 +117,8 @@ def compared(
             },
             "frontier": {"ends": comparison.frontier(values["sampled"], measure, seeds), **way},
             "best_of": comparison.upper_line(several, (measure, "reward"), bootstrap),
-            "warnings": [*given.alarms(branches), *warnings],
+            "warnings": [*given.alarms(branches), *warnings, *trust.alarms(judged["judges"])],
+            **judged,
             "baselines": sft.summary.get("baselines", {}),
             "signatures": sft.summary.get("signatures", {}),
             "displacement": {branch: rows for branch, rows in displaced.items() if rows},

@@ -42,6 +42,7 @@ from tasks.settings import (
 
 READS = {"feedback": "pairs"}  # a family that has another's methods
 RESERVED = frozenset({"base", "sft", "reward", "methods", "own"})
+JUDGES = frozenset({"exact", "rouge", "rougeL", "reward"})  # who judges without an endpoint
 
 
 class Own(Section):
@@ -258,6 +259,49 @@ class Feedback(Section):
     ]
 
 
+class Price(Section):
+    """What an endpoint costs, in any one currency; 0 for a server of one's own."""
+
+    input: Annotated[float, Field(ge=0, description="of a million tokens that are sent")]
+    output: Annotated[float, Field(ge=0, description="of a million tokens of reply")]
+    reply_tokens: Annotated[int, Field(ge=1, description="expected of a reply, for the estimate")]
+    max_cost: Annotated[float, Field(ge=0, description="the stage does not start on an estimate above it")]
+
+
+class EndpointJudge(EndpointTeacher):
+    """The same, asked which of two summaries is better."""
+
+    rubric: Annotated[
+        str, Field(pattern=r"^[\w][\w.-]*$", description="assets/duels/<rubric>.txt, with {mark} in it")
+    ]
+    requests_per_minute: Annotated[int | None, Field(ge=1, description="at most; null for any number")]
+    price: Price
+
+
+def _judge_name(given: str) -> str:
+    """An endpoint's name in the report and in file names."""
+    if given in JUDGES or not re.fullmatch(r"[A-Za-z0-9_]+", given):
+        raise ValueError(f"letters, digits and _ only, and not one of {', '.join(sorted(JUDGES))}")
+    return given
+
+
+class Duel(Section):
+    """Judges who read two summaries at once; without any, the stage `duel` is not in the graph."""
+
+    seed: Annotated[Seed, Field(description="of the order in which prompts are judged")]
+    prompts: Annotated[
+        int | None, Field(ge=2, description="at most so many evaluated prompts, or null for all")
+    ]
+    batch: Annotated[int, Field(ge=1, description="prompts judged before a look at what is decided")]
+    alpha: Annotated[
+        float | None,
+        Field(
+            gt=0, lt=1, description="chance of any pair's false decision; null judges on to the last prompt"
+        ),
+    ]
+    judges: dict[Annotated[str, AfterValidator(_judge_name)], EndpointJudge]
+
+
 class TrainedReward(Section):
     """Bradley-Terry reward model that starts from models/sft."""
 
@@ -426,6 +470,7 @@ class Parameters(Section):
     ]
     align: Align
     evaluate: Evaluate
+    duel: Duel
     compare: Compare
 
     @field_validator("seeds")

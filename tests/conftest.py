@@ -4,7 +4,9 @@ import importlib
 import json
 import os
 import shutil
-from contextlib import chdir
+import threading
+from contextlib import chdir, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -231,3 +233,44 @@ def scratch(tmp_path: Path) -> Path:
     folder = tmp_path / "scratch"
     os.makedirs(folder)
     return folder
+
+
+@pytest.fixture
+def served():
+    """A stub of an OpenAI-compatible endpoint, as a block: `with served(reply) as (url, asked)`."""
+    return _served
+
+
+@contextmanager
+def _served(reply):
+    """An endpoint that answers with `reply(body)` = status and text; yields its address and what it was asked."""
+    asked = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            asked.append((self.path, self.headers["Authorization"], body))
+            status, text = reply(body)
+            message = {"role": "assistant", "content": text}
+            made = {"choices": [{"index": 0, "finish_reason": "stop", "message": message}]}
+            made |= {"id": "1", "object": "chat.completion", "created": 0, "model": body["model"]}
+            data = json.dumps(made if status == 200 else {"error": {"message": text}}).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.block_on_close = False
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/v1", asked
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -15,12 +15,13 @@ from rich.console import Console
 from tasks import compare as stage
 from tasks.measures.comparison import HIGHER, LOWER, SAME
 from tasks.measures.evaluations import NUMBERS
-from tasks.parameters import Branches, Compare
+from tasks.parameters import Branches, Compare, Duel
 from tasks.refusal import Refusal
 from tasks.settings import FAMILIES, Branch, Tuning
 
 PROMPTS, SAMPLES, SEEDS = 60, 2, [0, 1]
 COMPARE = Compare(confidence=0.95, resamples=1000, seed=0, wanted_difference=0.02, wanted_win_gap=0.05)
+DUEL = Duel(seed=0, prompts=None, batch=50, alpha=None, judges={})
 HASHES = {"reference_sha256": "r" * 64, "prompts_sha256": "p" * 64, "reward_sha256": "w" * 64}
 CONTRACT = {
     "documents_sha256": "d" * 64,
@@ -132,7 +133,7 @@ def project(tmp_path, monkeypatch):
 
 
 def run(*names: str, seeds: list[int] = SEEDS, tuning: dict[str, Tuning] | None = None) -> dict:
-    stage.run(COMPARE, entries(*names), seeds, tuning or {})
+    stage.run(COMPARE, entries(*names), seeds, tuning or {}, DUEL)
     return json.loads(Path("reports/comparison.json").read_text(encoding="utf-8"))
 
 
@@ -141,6 +142,11 @@ def found(comparison: dict, left: str, right: str, decoding: str = "greedy", mea
     return next(
         r for r in comparison["differences"][decoding] if (r["left"], r["right"], r["measure"]) == key
     )
+
+
+def warned(comparison: dict) -> list[dict]:
+    """All warnings but those of judges: here reward and gold have nothing to do with each other."""
+    return [alarm for alarm in comparison["warnings"] if alarm["kind"] != "judge"]
 
 
 def test_a_planted_difference_is_found(project):
@@ -181,9 +187,9 @@ def test_every_pair_of_branches_is_compared(project):
 def test_reward_up_and_gold_down_is_a_warning(project):
     comparison = run("better", "fooled")
     assert found(comparison, "fooled", "sft")["verdict"] == LOWER
-    warned = [alarm for alarm in comparison["warnings"] if alarm["kind"] == "over-optimisation"]
-    assert {alarm["branch"] for alarm in warned} == {"fooled"}
-    assert warned[1]["text"].startswith("fooled is over-optimised (sampled, seeds: 0, 1): reward +0.4")
+    caught = [alarm for alarm in comparison["warnings"] if alarm["kind"] == "over-optimisation"]
+    assert {alarm["branch"] for alarm in caught} == {"fooled"}
+    assert caught[1]["text"].startswith("fooled is over-optimised (sampled, seeds: 0, 1): reward +0.4")
 
 
 def test_a_single_over_optimised_seed_is_a_warning(project):
@@ -191,12 +197,12 @@ def test_a_single_over_optimised_seed_is_a_warning(project):
     write("torn-1", evaluation(61, gold=0.1, reward=0.4, kl=6.0))
     comparison = run("torn")
     assert found(comparison, "torn", "sft")["verdict"] == SAME
-    assert [alarm["text"].split(":")[1] for alarm in comparison["warnings"]] == [" 0)", " 0)"]
+    assert [alarm["text"].split(":")[1] for alarm in warned(comparison)] == [" 0)", " 0)"]
 
 
 def test_a_negative_kl_is_a_warning(project):
     write("odd-0", evaluation(3, kl=-1.0))
-    assert [alarm["kind"] for alarm in run("odd", seeds=[0])["warnings"]] == ["kl"]
+    assert [alarm["kind"] for alarm in warned(run("odd", seeds=[0]))] == ["kl"]
 
 
 def test_the_frontier_has_one_point_a_training_and_sft_at_zero(project):
@@ -225,7 +231,7 @@ def test_without_gold_the_headline_is_rouge(project, absent):
     comparison = run("better", seeds=[0])
     assert comparison["headline"] == "rougeL"
     assert "gold" not in comparison["scores"]["greedy"]["sft"]
-    assert comparison["warnings"] == []
+    assert warned(comparison) == []
 
 
 def test_gold_of_some_rows_only_is_told(project):
@@ -235,7 +241,7 @@ def test_gold_of_some_rows_only_is_told(project):
     write("better-0", table.set_column(place, "gold", pa.array([None, *gold[1:]], type=pa.float64())))
     comparison = run("better", seeds=[0])
     assert comparison["headline"] == "rougeL"
-    assert [alarm["kind"] for alarm in comparison["warnings"]] == ["gold"]
+    assert [alarm["kind"] for alarm in warned(comparison)] == ["gold"]
 
 
 def test_json_bytes_are_the_same_and_hold_no_time_and_no_place(project):
@@ -336,7 +342,7 @@ def test_the_table_can_be_printed_from_the_json(project):
 
 
 def test_metrics_are_flat(project):
-    metrics = stage.run(COMPARE, entries("better", "twin"), SEEDS, {})
+    metrics = stage.run(COMPARE, entries("better", "twin"), SEEDS, {}, DUEL)
     assert metrics["pairs"] == 3
     assert metrics["pairs_told_apart"] == 2
     assert all(isinstance(value, float | int | str | bool) for value in metrics.values())
@@ -555,7 +561,55 @@ def test_what_each_branch_was_given_is_told_everywhere(project, capsys):
 
 
 def test_unlike_budgets_are_a_warning(project):
-    warned = run("better", "twin", tuning={"better": TUNED})["warnings"][0]
-    assert warned["kind"] == "budget"
-    assert "better (3); twin (0: settings by hand)" in warned["text"]
+    budget = run("better", "twin", tuning={"better": TUNED})["warnings"][0]
+    assert budget["kind"] == "budget"
+    assert "better (3); twin (0: settings by hand)" in budget["text"]
     assert "Tuning budgets differ" in stage.HTML.read_text(encoding="utf-8")
+
+
+def test_every_pair_has_its_win_rate_by_every_judge(project):
+    """better's gold lies 0.1 above sft's, twin's is sft's own; all texts are of one length."""
+    comparison = run("better", "twin")
+    rows = {(row["judge"], row["left"], row["right"]): row for row in comparison["win_rates"]}
+    pairs = [("better", "sft"), ("twin", "sft"), ("better", "twin")]
+    assert list(rows) == [(judge, *pair) for judge in ("exact", "reward", "rougeL") for pair in pairs]
+    wins = np.array([row["gold"] for row in greedy("better-0") + greedy("better-1")])
+    wins = wins > np.tile([row["gold"] for row in greedy("sft")], 2)
+    row = rows["exact", "better", "sft"]
+    assert (row["wins"], row["ties"], row["losses"]) == (wins.sum(), 0, (~wins).sum())
+    assert row["win_rate"] == pytest.approx(wins.mean(), abs=1e-6)
+    assert 0.5 < row["low"] < row["win_rate"] < row["high"]
+    assert row["length_controlled"] == pytest.approx(row["win_rate"], abs=0.001)  # but for the ridge
+    assert rows["exact", "twin", "sft"] | {"wins": 0, "losses": 0} == rows["exact", "twin", "sft"]
+    assert rows["rougeL", "better", "sft"]["ties"] == 2 * PROMPTS
+    assert row["flip_rate"] is None
+    page, text = stage.HTML.read_text(encoding="utf-8"), stage.MARKDOWN.read_text(encoding="utf-8")
+    assert page.count("<th>row beats column</th>") == 3
+    assert f"{row['win_rate']:.3f} ▲" in page
+    assert f"{1 - row['win_rate']:.3f} ▼" in page  # seen from the other side
+    assert "| better − sft | exact judge | " in text
+
+
+def greedy(model: str) -> list[dict]:
+    table = pq.read_table(f"reports/evaluation/{model}/predictions.parquet").to_pylist()
+    return [row for row in table if row["decoding"] == "greedy"]
+
+
+def test_the_other_judges_are_held_against_the_exact_one(project):
+    """better's reward rises with its gold, fooled's against it: the reward model is right and then wrong."""
+    judges = {judge["name"]: judge for judge in run("better")["judges"]}
+    assert judges["exact"]["exempt"]
+    assert judges["exact"]["against_exact"] is None
+    assert judges["reward"]["against_exact"]["agreement"]["mean"] > 0.8
+    comparison = run("fooled")
+    told = [alarm["text"] for alarm in comparison["warnings"] if alarm["kind"] == "judge"]
+    assert told[0].startswith("The judge reward model (fold B) agrees with the exact judge on")
+    assert "it is not clearly better" in told[0]
+
+
+def test_where_the_judge_is_rouge_it_stands_once(project):
+    for model in ("sft", "better-0", "better-1"):
+        write(model, pq.read_table(f"reports/evaluation/{model}/predictions.parquet"), judge="rouge")
+    comparison = run("better")
+    assert [judge["name"] for judge in comparison["judges"]] == ["rouge", "reward"]
+    assert "Nobody measured" in comparison["warnings"][-1]["text"]

@@ -2,11 +2,8 @@
 
 import json
 import random
-import threading
 from collections import Counter
-from contextlib import contextmanager
 from hashlib import sha256
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pyarrow as pa
@@ -269,41 +266,6 @@ def graded(body):
     return 200, json.dumps({"score": 1 + sha256(summary.encode()).digest()[0] % 10})
 
 
-@contextmanager
-def served(reply):
-    """An endpoint that answers with `reply(body)` = status and text; yields its address and what it was asked."""
-    asked = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            asked.append((self.path, self.headers["Authorization"], body))
-            status, text = reply(body)
-            message = {"role": "assistant", "content": text}
-            made = {"choices": [{"index": 0, "finish_reason": "stop", "message": message}]}
-            made |= {"id": "1", "object": "chat.completion", "created": 0, "model": body["model"]}
-            data = json.dumps(made if status == 200 else {"error": {"message": text}}).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        def log_message(self, *_):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.block_on_close = False
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/v1", asked
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
 def teacher(url, **changed):
     given = {"kind": "endpoint", "url": url, "model": "grader", "rubric": "summary.ko"}
     given |= {"temperature": 0.0, "reply_tokens": 64, "concurrency": 3}
@@ -311,7 +273,7 @@ def teacher(url, **changed):
 
 
 @pytest.fixture
-def asks(run):
+def asks(run, served):
     """Runs the stage with a stub of the endpoint: what it told, and what the stub was asked."""
     rubrics = Path("assets/rubrics")
     rubrics.mkdir(parents=True)
@@ -456,7 +418,7 @@ def test_a_refused_request_is_told_without_the_key(asks):
     assert SECRET not in str(refused.value)
 
 
-def test_an_endpoint_that_is_not_there_is_refused_with_its_place(asks, run):
+def test_an_endpoint_that_is_not_there_is_refused_with_its_place(asks, run, served):
     with served(graded) as (url, _):
         pass
     with pytest.raises(Refusal, match=r"feedback.teacher.url: cannot be reached .*start the server"):

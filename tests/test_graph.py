@@ -35,6 +35,18 @@ NO_DEPENDENCY = (
     "tasks/methods/",
     "tasks/ledger/",
 )
+JUDGED = ("reports/agreement", "reports/duels")  # folders that are there before anything is judged
+JUDGE = {
+    "kind": "endpoint",
+    "url": "http://localhost:8000/v1",
+    "model": "m",
+    "rubric": "en",
+    "temperature": 0.0,
+}
+JUDGE |= {"reply_tokens": 64, "concurrency": 1, "max_attempts": 1, "timeout_seconds": 60.0}
+JUDGE |= {"requests_per_minute": None}
+JUDGE |= {"price": {"input": 0.0, "output": 0.0, "reply_tokens": 64, "max_cost": 0.0}}
+JUDGING = {"duel@grader", "compare"}  # which run after any evaluation
 # In place of tasks/__main__.py: every output is a digest of all that the stage may depend on.
 FAKE = """
 import hashlib, json, os, sys
@@ -193,8 +205,9 @@ class Graph:
         given = self.params()
         for name in given["own"].values():
             (folder / name).mkdir(parents=True)
-        for name in ("assets/base", "assets/rubrics"):
+        for name in ("assets/base", "assets/duels", "assets/rubrics", *JUDGED):
             (folder / name).mkdir(parents=True)
+        (folder / "assets/duels/en.txt").write_text("rubric")
         (folder / "assets/rubrics/summary.txt").write_text("rubric")
         (folder / "assets/base/model").write_text("weights")
         (folder / "assets/pretrained_on.sha256").write_text("seen")
@@ -221,6 +234,7 @@ class Graph:
             "distil": {"jbond": {"method": "jbond", **rewarded, "beta": 0.5, "gamma": 1.0, "eta": 0.1}},
             "critic": {"ppo": {"method": "ppo", **rewarded, **ppo}},
         }
+        given["duel"]["judges"] = {"grader": JUDGE}
         self.write(given | {"seeds": [0]})
         (folder / "bin").mkdir()
         quick = folder / "bin/python"  # without site-packages it starts in no time
@@ -278,7 +292,7 @@ class Clone(Graph):
             "cache", "tmp", "prepared", "*.parquet", "pairs", "reports", "__pycache__"
         )
         shutil.copytree(graph.folder, folder, ignore=artifacts)
-        for name in graph.params()["own"].values():
+        for name in (*graph.params()["own"].values(), *JUDGED):
             (folder / name).mkdir(parents=True, exist_ok=True)
         for path in (folder / "models").iterdir():
             if path.name != "own":
@@ -382,7 +396,7 @@ def test_no_shell_stands_between_dvc_and_a_stage(stages):
 
 
 def test_each_stage_of_the_code_is_a_stage_of_the_graph(stages):
-    commands = {"pretrain", "summarize"}  # for people, not for DVC
+    commands = {"agreement", "pretrain", "summarize"}  # for people, not for DVC
     files = {path.stem for path in TASKS.glob("*.py") if floor_of(path) == "stages" and path.stat().st_size}
     assert {target_of(stage).stage for stage in stages.values()} == files - commands
 
@@ -425,7 +439,7 @@ def test_one_branchs_coefficient_runs_that_branch(graph, stages):
     given["branches"]["pairs"]["dpo"]["beta"] *= 2
     graph.write(given)
     assert graph.repro() == of(
-        stages, "method-pairs@dpo", "align-pairs@dpo-", "evaluate-pairs@dpo-", "compare"
+        stages, "method-pairs@dpo", "align-pairs@dpo-", "evaluate-pairs@dpo-", "duel", "compare"
     )
 
 
@@ -437,7 +451,7 @@ def test_the_reward_models_settings_run_no_training_of_pairs(graph, stages):
         stages,
         *("reward", "feedback", "best", "align-feedback", "align-best", "align-online"),
         *("align-distil", "align-critic"),
-        *("evaluate", "compare"),
+        *("evaluate", "duel", "compare"),
     )
 
 
@@ -445,7 +459,7 @@ def test_the_evaluations_settings_run_no_training(graph, stages):
     given = graph.params()
     given["evaluate"]["samples"] += 1
     graph.write(given)
-    assert graph.repro() == of(stages, "evaluate", "compare")
+    assert graph.repro() == of(stages, "evaluate", "duel", "compare")
 
 
 def test_a_new_branch_and_a_new_method_run_no_other_branch(graph, stages):
@@ -454,7 +468,7 @@ def test_a_new_branch_and_a_new_method_run_no_other_branch(graph, stages):
     graph.write(given)
     (graph.folder / "tasks/methods/newest.py").write_text('"""A method that no branch uses yet."""\n')
     ran = graph.repro()
-    assert ran == {"method-pairs@softer", "align-pairs@softer-0", "evaluate-pairs@softer-0", "compare"}
+    assert ran == {"method-pairs@softer", "align-pairs@softer-0", "evaluate-pairs@softer-0"} | JUDGING
 
 
 def test_a_new_seed_runs_that_seed(graph, stages):
@@ -463,7 +477,7 @@ def test_a_new_seed_runs_that_seed(graph, stages):
     graph.write(given)
     branches = [f"{family}@{name}" for family, entries in given["branches"].items() for name in entries]
     new = {f"{stage}-{name}-7" for stage in ("align", "evaluate") for name in branches}
-    assert graph.repro() == {*new, "compare"}
+    assert graph.repro() == new | JUDGING
 
 
 @pytest.mark.parametrize(
@@ -473,11 +487,18 @@ def test_a_new_seed_runs_that_seed(graph, stages):
             "methods/dpo.py",
             (
                 *("method-pairs@dpo", "align-pairs@dpo-", "evaluate-pairs@dpo-"),
-                *("method-feedback@ddpo", "align-feedback@ddpo-", "evaluate-feedback@ddpo-", "compare"),
+                *(
+                    "method-feedback@ddpo",
+                    "align-feedback@ddpo-",
+                    "evaluate-feedback@ddpo-",
+                    "duel",
+                    "compare",
+                ),
             ),
         ),
-        ("engine/families/distil.py", ("align-distil", "evaluate-distil", "compare")),
-        ("measures/surface.py", ("evaluate", "compare")),
+        ("engine/families/distil.py", ("align-distil", "evaluate-distil", "duel", "compare")),
+        ("measures/surface.py", ("evaluate", "duel", "compare")),
+        ("measures/pairwise.py", ("duel", "compare")),
         ("measures/words.py", ("compare",)),
     ],
 )
@@ -512,5 +533,6 @@ def test_a_second_clone_fetches_what_another_machine_made(graph, tmp_path):
     given = clone.params()
     given["branches"]["online"]["rloo"]["beta"] *= 2
     clone.write(given)
-    again = of(clone.stages(), "method-online@rloo", "align-online@rloo-", "evaluate-online@rloo-", "compare")
+    rloo = ("method-online@rloo", "align-online@rloo-", "evaluate-online@rloo-")
+    again = of(clone.stages(), *rloo, "duel", "compare")
     assert clone.repro(**shared) == again

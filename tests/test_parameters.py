@@ -270,6 +270,35 @@ def test_a_source_or_teacher_that_cannot_be_is_told_by_its_place_in_the_file(pla
     assert told(change).startswith(f"feedback.{said}")
 
 
+JUDGE = ENDPOINT | {"rubric": "ko", "requests_per_minute": 60}
+JUDGE |= {"price": {"input": 1.0, "output": 2.0, "reply_tokens": 100, "max_cost": 5.0}}
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "said"),
+    [
+        ("grader.rubric", "../params", "grader.rubric: String should match pattern"),
+        (
+            "grader.requests_per_minute",
+            0,
+            "grader.requests_per_minute: Input should be greater than or equal to 1",
+        ),
+        ("grader.price.max_cost", -1.0, "grader.price.max_cost: Input should be greater than or equal to 0"),
+        ("grader.price", {"input": 1.0}, "grader.price.output: Field required"),
+        ("grader.key", "sk-1", "grader: unknown parameter 'key'"),
+        ("grader.requests_per_minute", 1.5, "grader.requests_per_minute: Input should be a valid integer"),
+        ("reward", JUDGE, "reward: letters, digits and _ only, and not one of exact"),
+        ("a-b", JUDGE, "a-b: letters, digits and _ only"),
+    ],
+)
+def test_a_judge_of_duels_that_cannot_be_is_told_by_its_place_in_the_file(place, value, said, told):
+    def change(given):
+        given["duel"]["judges"] = {"grader": json.loads(json.dumps(JUDGE))}
+        put(f"duel.judges.{place}", value)(given)
+
+    assert told(change).startswith(f"duel.judges.{said}")
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

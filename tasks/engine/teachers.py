@@ -51,12 +51,13 @@ def by_endpoint(
     asked: Sequence[Asked], teacher: EndpointTeacher, verdicts: Verdicts, record: Path, journal: Journal
 ) -> Scores:
     """The endpoint's score, from 1 to 10; every verdict that it follows from is written to `record`."""
-    rubric = endpoint.rubric_of(teacher)
+    at = endpoint.Endpoint(teacher, endpoint.PLACE, None)
+    rubric = endpoint.rubric_of(at)
     requests = [
         endpoint.request(teacher, rubric, str(one.row["document"]), text)
         for one in asked
         for text in one.texts
     ]
-    replies = iter(endpoint.replies(teacher, requests, verdicts, journal.say, journal.step))
+    replies = iter(endpoint.replies(at, requests, verdicts, journal.say, journal.step))
     verdicts.export(record, requests)
     return [[endpoint.score(next(replies)) for _ in one.texts] for one in asked]

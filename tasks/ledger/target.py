@@ -1,4 +1,4 @@
-"""What one command line asks for: a stage, and which branch, seed, fold or model of it."""
+"""What one command line asks for: a stage, and which branch, seed, fold, model or judge of it."""
 
 from __future__ import annotations
 
@@ -32,11 +32,12 @@ class Target:
     seed: int | None = None
     fold: str | None = None
     model: str | None = None
+    by: str | None = None
 
     @property
     def record(self) -> str:
         """The name of its metrics and its curve: `align-dpo-0`, `reward-a`, `evaluate-sft`."""
-        parts = (self.stage, self.fold, self.branch, self.model, self.seed)
+        parts = (self.stage, self.fold, self.branch, self.model, self.seed, self.by)
         return "-".join(str(part) for part in parts if part is not None)
 
     @property
@@ -61,8 +62,9 @@ def parse(words: Sequence[str]) -> Target:
     parser.add_argument("--seed", type=int)
     parser.add_argument("--fold", choices=["a", "b"])
     parser.add_argument("--model", help="sft or <branch>-<seed>")
+    parser.add_argument("--by", help="an entry under duel.judges in params.yaml")
     target = Target(**vars(parser.parse_args(words)))
-    for word in (target.stage, target.branch, target.model):
+    for word in (target.stage, target.branch, target.model, target.by):
         if word is not None and not NAME.fullmatch(word):
             raise Refusal("command line", f"{word!r} is no name", "use letters, digits, _ and -")
     return target

@@ -6,6 +6,7 @@ Legend of shapes: S seeds, P prompts; samples of a prompt are averaged before an
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import pyarrow.parquet as pq
 from tasks.measures.definitions import DEFINITIONS
 from tasks.refusal import Refusal
 
-FOLDER = Path("reports/evaluation")
+FOLDER, PREPARED = Path("reports/evaluation"), Path("data/prepared")
 SFT = "sft"
 DECODINGS = ("greedy", "sampled")
 KEY = ("id", "decoding", "sample")
@@ -113,6 +114,19 @@ def ranked(evaluation: Evaluation) -> dict[str, np.ndarray]:
         if not np.isfinite(values).all():
             raise Refusal(str(path), f"a value of {name} is missing or not finite", AGAIN)
     return found
+
+
+def documents(ids: Sequence[str], split: str | None) -> Mapping[str, tuple[str, str]]:
+    """Document and reference by id, from the split that SFT's summary.json names, else the one that fits."""
+    paths = [PREPARED / f"{name}.parquet" for name in ([split] if split else ["test", "validation"])]
+    for path in paths:
+        if path.is_file():
+            table = pq.read_table(path, columns=["id", "document", "summary"]).to_pylist()
+            rows = {row["id"]: (row["document"], row["summary"]) for row in table}
+            if all(name in rows for name in ids):
+                return rows
+    place = " or ".join(str(path) for path in paths)
+    raise Refusal(place, f"does not hold every document of reports/evaluation/{SFT}", "run evaluate again")
 
 
 def _whole(evaluation: Evaluation) -> None:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from tasks.measures.comparison import Models
-from tasks.measures.evaluations import SFT, Evaluation
+from tasks.measures.evaluations import SFT, Evaluation, documents
 from tasks.measures.intervals import difference
-from tasks.refusal import Refusal
 
-PREPARED = Path("data/prepared")
 EXTREMES = 3  # gains, and as many losses
 RANDOM = 2
 
@@ -43,7 +39,7 @@ def chosen(
 ) -> list[Example]:
     """Some 8 examples in the order gains, losses, random; the texts are those of the first seed."""
     ids = evaluations[0].prompts("greedy")
-    rows = _documents(ids, evaluations[0].summary.get("split"))
+    rows = documents(ids, evaluations[0].summary.get("split"))
     models = {SFT: SFT} | {name: f"{name}-{seeds[0]}" for name in greedy if name != SFT}
     texts = {
         each.model: each.texts("prediction", "greedy")
@@ -82,16 +78,3 @@ def _places(greedy: Models, measure: str, count: int, seed: int) -> list[tuple[i
     rest = [place for place in range(count) if place not in taken]
     drawn = np.random.default_rng(seed).permutation(len(rest))[:RANDOM]
     return [*taken.items(), *((rest[place], "drawn at random") for place in sorted(drawn))]
-
-
-def _documents(ids: Sequence[str], split: str | None) -> Mapping[str, tuple[str, str]]:
-    """Document and reference by id, from the split that SFT's summary.json names, else the one that fits."""
-    paths = [PREPARED / f"{name}.parquet" for name in ([split] if split else ["test", "validation"])]
-    for path in paths:
-        if path.is_file():
-            table = pq.read_table(path, columns=["id", "document", "summary"]).to_pylist()
-            rows = {row["id"]: (row["document"], row["summary"]) for row in table}
-            if all(name in rows for name in ids):
-                return rows
-    place = " or ".join(str(path) for path in paths)
-    raise Refusal(place, f"does not hold every document of reports/evaluation/{SFT}", "run evaluate again")

@@ -19,6 +19,7 @@ from tasks.measures import (
     plots,
     plots_frontier,
     tables,
+    winning,
     words,
 )
 from tasks.measures.comparison import SAME
@@ -62,6 +63,7 @@ def markdown(found: Found, extras: Extras) -> str:
         tables.scores(found, "sampled"),
         tables.verdicts(found),
         certainty.table(found),
+        *winning.tables(found),
     ]
     shown += [certainty.general(found)] if found["in_general"]["greedy"] else []
     shown += [tables.best_of(found)] if found["best_of"] else []
@@ -99,6 +101,7 @@ def _parts(found: Found, extras: Extras) -> list[str]:
         _section("Scores", scores),
         _section("Reward and KL", frontier),
         _section("Differences", plotted + _table(tables.verdicts(found)) + _table(certainty.table(found))),
+        _section("Win rates", winning.matrices(found) + "".join(map(_table, winning.tables(found)))),
         _section("Prompt by prompt", distributions),
         _section("Seeds", _figure(plots.seeds(found), words.SEEDS) + _table(tables.seeds(found)) + general),
         _section("Baselines", _table(tables.baselines(found))),

@@ -15,6 +15,7 @@ from tasks.refusal import Refusal
         ("evaluate --model dpo-0", "evaluate-dpo-0", ("dpo", 0)),
         ("evaluate --model sft", "evaluate-sft", (None, None)),
         ("method --family online --branch rloo", "method-rloo", ("rloo", None)),
+        ("duel --by grader", "duel-grader", (None, None)),
     ],
 )
 def test_records(words: str, record: str, trained: tuple):
@@ -28,7 +29,8 @@ def test_another_command_has_no_target():
 
 
 @pytest.mark.parametrize(
-    "words", ["", "sft --fold c", "align --seed one", "evaluate --model ../x", "sft --wrong 1"]
+    "words",
+    ["", "sft --fold c", "align --seed one", "evaluate --model ../x", "duel --by a/b", "sft --wrong 1"],
 )
 def test_what_is_wrong_is_refused(words: str):
     with pytest.raises(Refusal, match="command line"):
