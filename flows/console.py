@@ -10,7 +10,7 @@ from typing import Any
 
 from prefect.client.schemas.objects import State
 
-from flows import local, scores
+from flows import local, scores, ui
 from flows.service import answers
 from tasks.ledger import lock, state
 from tasks.refusal import Refusal
@@ -100,12 +100,12 @@ def _told(final: State) -> int:
 
 
 def where_to_look() -> list[str]:
-    """The report's address, and the command that opens the two UIs."""
-    report = Path("reports/comparison.html")
-    return [
-        f"report:  {report.resolve().as_uri() if report.exists() else 'none yet'}",
-        "MLflow and Prefect: make ui",
-    ]
+    """The report's address, and MLflow's page of the comparison or the command that opens the two UIs."""
+    report, address = Path("reports/comparison.html"), ui.links().get("mlflow")
+    found = f"report:  {report.resolve().as_uri() if report.exists() else 'none yet'}"
+    if not address:
+        return [found, "MLflow and Prefect: make ui"]
+    return [found, f"MLflow:  {scores.page_at(address)}"]
 
 
 def _terminate(*_: object) -> None:

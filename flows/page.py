@@ -86,14 +86,17 @@ def show_table() -> None:
 
 
 def show_links(records: set[str]) -> None:
-    """The report and the runs of these records side by side, as MLflow's pages have them while `make ui` runs."""
+    """The report, the view of the comparison, and the runs of these records side by side, as MLflow's pages have them
+    while `make ui` runs.
+    """
     address = ui.links().get("mlflow")
     if not address:
         return
-    found = {record: made for record, made in scores.runs().items() if record in {"experiment", *records}}
+    shown = {"experiment", *records} | ({"comparison"} if "compare" in records else set())
+    found = {record: made for record, made in scores.runs().items() if record in shown}
     with _unharmed("no links"):
         for key, (path, text) in _paths(found).items():
-            create_link_artifact(f"{address}/#/{path}", text, key=key, description=text)
+            create_link_artifact(f"{address}/{path}", text, key=key, description=text)
 
 
 def _paths(found: dict[str, str]) -> dict[str, tuple[str, str]]:
@@ -103,11 +106,16 @@ def _paths(found: dict[str, str]) -> dict[str, tuple[str, str]]:
     paths = {}
     if "compare" in found:
         text = "the report (reports/comparison.html)"
-        paths["report"] = f"experiments/{experiment}/runs/{found['compare']}/artifacts/comparison.html", text
+        paths["report"] = (
+            f"#/experiments/{experiment}/runs/{found['compare']}/artifacts/comparison.html",
+            text,
+        )
+    if "comparison" in found:
+        paths["mlflow-grouped"] = found["comparison"], "the branches grouped by method in MLflow"
     if evaluations:
         runs, experiments = quote(json.dumps(evaluations)), quote(json.dumps([experiment]))
         text = "the evaluations side by side in MLflow"
-        paths["mlflow-compare"] = f"compare-runs?runs={runs}&experiments={experiments}", text
+        paths["mlflow-compare"] = f"#/compare-runs?runs={runs}&experiments={experiments}", text
     return paths
 
 

@@ -6,6 +6,8 @@ import sys
 from functools import cache
 from pathlib import Path
 
+from tasks.ledger import view
+
 
 @cache
 def table() -> str:
@@ -14,6 +16,12 @@ def table() -> str:
         return ""
     asked = subprocess.run([sys.executable, "-m", "tasks", "table"], capture_output=True, text=True)
     return asked.stdout if asked.returncode == 0 else asked.stderr
+
+
+def page_at(address: str) -> str:
+    """Where MLflow at this address shows the project's comparison; the address itself before there is one."""
+    page = view.remembered()
+    return f"{address}/{page}" if page else address
 
 
 def track() -> subprocess.Popen:

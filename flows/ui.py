@@ -150,7 +150,7 @@ def _watch(services: list[Service]) -> None:
 
 def _show(addresses: dict[str, str]) -> None:
     print(f"Prefect: {addresses['prefect']}/deployments  (gallim: Run, Custom run)")
-    print(f"MLflow:  {addresses['mlflow']}")
+    print(f"MLflow:  {scores.page_at(addresses['mlflow'])}")
     print("Ctrl-C stops them; a run at work is stopped too, and can be retried from its page.", flush=True)
 
 

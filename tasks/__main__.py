@@ -1,5 +1,5 @@
 """`python -m tasks STAGE ...`: the only entry that DVC calls; also `table`, `track`, `runs`, `summarize`,
-`agreement`, `pretrain`.
+`agreement`, `card`, `pretrain`.
 
 A stage is a file in tasks/ with a function `run`. It is given what its signature asks for by name: sections
 of params.yaml, arguments of the command line, `entry` (the branch's settings), `journal`, and `scratch` (a
@@ -204,6 +204,15 @@ def _agreement(words: Sequence[str]) -> None:
     agreement.run(given.file, given.judge, given.criterion, names, given.pairs)
 
 
+def _card(words: Sequence[str]) -> None:
+    from tasks import card
+    from tasks.ledger.target import Parser
+
+    parser = Parser(prog="python -m tasks card", description="Write the model card of a trained model.")
+    parser.add_argument("model", help="<branch>-<seed>")
+    print(card.run(parser.parse_args(words[1:]).model))
+
+
 def _pretrain(_: Sequence[str]) -> None:
     from tasks import pretrain
     from tasks.ledger.journal import Journal
@@ -215,6 +224,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "table": _table,
     "track": _track,
     "runs": _runs,
+    "card": _card,
     "summarize": _summarize,
     "agreement": _agreement,
     "pretrain": _pretrain,

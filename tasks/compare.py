@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console, Group
 
 from tasks.ledger import costs, held
+from tasks.ledger.journal import CURVES
 from tasks.measures import (
     comparison,
     contract,
@@ -21,6 +22,7 @@ from tasks.measures import (
     intervals,
     judges,
     page,
+    series,
     tables,
     trust,
 )
@@ -32,13 +34,14 @@ from tasks.refusal import Refusal
 from tasks.settings import Tuning
 
 JSON, HTML, MARKDOWN = (Path(f"reports/comparison.{kind}") for kind in ("json", "html", "md"))
+PLOTS = Path("reports/plots")
 DISPLACEMENT = ("chosen_logp_change_nats", "likelihood_displacement", "train_margin")
 
 
 def run(
     compare: Compare, branches: Branches, seeds: list[int], tuning: dict[str, Tuning], duel: Duel
 ) -> dict[str, float | int | str | bool | None]:
-    """The headline's means and how many pairs were told apart; writes reports/comparison.{json,html,md}."""
+    """The headline's means and how many pairs were told apart; writes reports/comparison.{json,html,md} and plots."""
     entries = branches.entries()
     if not entries:
         raise Refusal("params.yaml: branches", "there is no branch to compare", "add an entry under branches")
@@ -60,6 +63,8 @@ def run(
     _write(HTML, page.html(found, extras))
     _write(MARKDOWN, page.markdown(found, extras))
     _write(JSON, as_json(found))
+    for name, text in series.tables(found, _curves(entries, seeds)).items():
+        _write(PLOTS / name, text)
     Console(width=None if sys.stdout.isatty() else 132).print(table(found))
     return told(found)
 
@@ -162,6 +167,23 @@ def _displacement(branch: str, seeds: Sequence[int]) -> list[dict[str, Any]]:
         for seed, metrics in told
         if DISPLACEMENT[0] in metrics
     ]
+
+
+def _curves(branches: Iterable[str], seeds: Sequence[int]) -> dict[str, list[dict[str, Any]]]:
+    """The curves of all that trained here, by record."""
+    records = [
+        "sft",
+        "reward-a",
+        "reward-b",
+        *(f"align-{branch}-{seed}" for branch in branches for seed in seeds),
+    ]
+    paths = {record: CURVES / f"{record}.jsonl" for record in records}
+    lines = {
+        record: path.read_text(encoding="utf-8").splitlines()
+        for record, path in paths.items()
+        if path.is_file()
+    }
+    return {record: [json.loads(line) for line in found] for record, found in lines.items()}
 
 
 def _write(path: Path, text: str) -> None:

@@ -109,7 +109,7 @@ class Forwarder:
             self._card = None
         self._read, lines = run.whole_lines(self._journal.path, self._read)
         self._pending += [(run.now(), line) for line in lines]
-        run.send(client, self._run, self._pending)
+        run.send(client, self._run, self._pending, run.CURVE)
         self._pending = []
         if ending:
             self._end(client, self._run, *ending)

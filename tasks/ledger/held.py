@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +14,7 @@ from ruamel.yaml import YAML
 
 from tasks.ledger.journal import CURVES
 from tasks.ledger.target import Target, of_command
+from tasks.refusal import Refusal
 
 METRICS = Path("reports/metrics")
 
@@ -70,6 +72,25 @@ class Lock:
         outs = [out for out in self.stages[name].get("outs", []) if Path(out["path"]).parent in folders]
         return bool(outs) and all(_md5(Path(out["path"])) == out.get("md5") for out in outs)
 
+    def is_as_read(self, name: str, path: Path) -> bool:
+        """Whether this dependency of the stage, a file or a folder, is here as the stage read it."""
+        read = [dep.get("md5") for dep in self.stages[name].get("deps", []) if dep["path"] == path.as_posix()]
+        return bool(read) and read[0] in (_md5(path), _folder_md5(path))
+
+    def read(self, path: Path) -> bytes:
+        """The bytes of a stage's output; a Refusal where they are not the ones that dvc.lock holds."""
+        found, held = _md5(path), self.md5(path)
+        if held is None:
+            raise Refusal(str(path), "dvc.lock holds no such result", "run `make run`")
+        if found != held:
+            cause = "is not here" if found is None else "is not the file that dvc.lock holds"
+            raise Refusal(str(path), cause, "run `make run`, or bring both back as they were")
+        return path.read_bytes()
+
+    def md5(self, path: Path) -> str | None:
+        """The hash of a stage's output, None for what no stage made."""
+        return self._makers.get(path.as_posix(), ("", None))[1]
+
     def inputs(self, name: str) -> list[Path]:
         """Outputs of other stages that this one read, where they are still the same."""
         return [Path(dep["path"]) for dep in self.stages[name].get("deps", []) if self._is_as_then(dep)]
@@ -98,6 +119,15 @@ class Lock:
 
 def _md5(path: Path) -> str | None:
     return hashlib.md5(path.read_bytes()).hexdigest() if path.is_file() else None  # DVC's own hash
+
+
+def _folder_md5(path: Path) -> str | None:
+    """DVC's hash of a folder: that of the list of its files with theirs."""
+    if not path.is_dir():
+        return None
+    files = {one.relative_to(path).as_posix(): one for one in path.rglob("*") if one.is_file()}
+    listed = [{"md5": _md5(files[name]), "relpath": name} for name in sorted(files)]
+    return hashlib.md5(json.dumps(listed, sort_keys=True).encode()).hexdigest() + ".dir"
 
 
 def _yaml(path: Path) -> dict[str, Any]:

@@ -19,11 +19,18 @@ from tasks.ledger.target import Target
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import DatasetInput
 
 CONTENT = "dvc.content"
 BATCH_METRICS, BATCH_PARAMS = 1000, 100  # mlflow.utils.validation, as are the next two
 LONGEST_VALUE, LONGEST_DIGEST = 6000, 36
 DATA, SFT = Path("data/prepared"), Path("models/sft")
+CURVE, EVALUATION = (
+    "train/",
+    "eval/",
+)  # a trainer's own names, which differ by method; the evaluator's, which do not
+CONTEXT = "mlflow.data.context"
+PURPOSE = {"evaluate": "evaluation"} | dict.fromkeys(("base", "sft", "reward", "align"), "training")
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,7 @@ class Card:
     settings: dict[str, Any]  # by section, as dvc.lock names them
     tags: dict[str, str]
     inputs: list[Path] = field(default_factory=list)
+    trained_on: list[Path] = field(default_factory=list)  # inputs of the training that an evaluation is about
     method: str | None = None  # for a record that is about a branch and does not read its settings
 
 
@@ -45,7 +53,7 @@ Stamped = tuple[
 
 def create(client: MlflowClient, experiment: str, card: Card, started: int) -> str:
     """Makes the run, which began at this time in ms, and gives its id."""
-    tags = {"stage": card.target.stage, "record": card.target.record, **card.tags}
+    tags = {"stage": card.target.stage, "record": card.target.record, **about(card), **card.tags}
     return client.create_run(
         experiment, start_time=started, tags=tags, run_name=card.target.record
     ).info.run_id
@@ -58,7 +66,20 @@ def describe(client: MlflowClient, run: str, card: Card) -> None:
     every = [Param(name, value) for name, value in params(card).items()]
     for start in range(0, len(every), BATCH_PARAMS):
         client.log_batch(run, params=every[start : start + BATCH_PARAMS])
-    _send_inputs(client, run, card.inputs)
+    _send_inputs(client, run, card)
+
+
+def about(card: Card) -> dict[str, str]:
+    """Method, family, branch and seed, as far as the record has them; the SFT model is its own method."""
+    branch, seed = card.target.trained
+    family, method = card.target.family, card.method
+    for section, value in card.settings.items():
+        parts = section.split(".")
+        if parts[0] == "branches" and len(parts) == 3 and parts[2] == branch:
+            family, method = parts[1], value["method"]
+    method = method or card.target.model or card.target.stage
+    named = {"method": method, "family": family, "branch": branch, "seed": seed}
+    return {name: str(value) for name, value in named.items() if value is not None}
 
 
 def params(card: Card) -> dict[str, str]:
@@ -70,9 +91,7 @@ def params(card: Card) -> dict[str, str]:
             named |= flat(value, f"{prefix}." if prefix else "")
         else:
             named[section] = value
-    branch, seed = card.target.trained
-    named["method"] = named.get("method") or card.method or card.target.model or card.target.stage
-    named |= {name: value for name, value in (("branch", branch), ("seed", seed)) if value is not None}
+    named |= about(card)
     return {name[:250]: str(value)[:LONGEST_VALUE] for name, value in sorted(named.items())}
 
 
@@ -91,12 +110,12 @@ def process() -> dict[str, str]:
     return {"process.id": str(os.getpid()), "process.host": platform.node()}
 
 
-def send(client: MlflowClient, run: str, lines: Iterable[Stamped]) -> None:
-    """Lines of a curve, in few requests."""
+def send(client: MlflowClient, run: str, lines: Iterable[Stamped], prefix: str) -> None:
+    """Lines of a curve, in few requests; `prefix` goes before every name."""
     from mlflow.entities import Metric
 
     metrics = [
-        Metric(name, float(value), stamp, line["step"])
+        Metric(f"{prefix}{name}", float(value), stamp, line["step"])
         for stamp, line in lines
         for name, value in line.items()
         if name != "step" and value is not None
@@ -112,24 +131,26 @@ def end(client: MlflowClient, run: str, status: str, last: Stamped, tags: dict[s
     ended, metrics = last
     numbers = {name: value for name, value in metrics.items() if isinstance(value, int | float)}
     words = {f"result.{name}": value for name, value in metrics.items() if isinstance(value, str)}
-    send(client, run, [(ended, numbers)])
+    send(client, run, [(ended, numbers)], "")
     client.log_batch(run, tags=[RunTag(name, value) for name, value in {**tags, **words}.items()])
     client.set_terminated(run, status, end_time=ended)
 
 
-def _send_inputs(client: MlflowClient, run: str, paths: list[Path]) -> None:
-    """Data by path and hash; it is not loaded."""
-    from mlflow.entities import Dataset, DatasetInput
+def _send_inputs(client: MlflowClient, run: str, card: Card) -> None:
+    """Data by path and hash, and what for; it is not loaded."""
+    own = PURPOSE.get(card.target.stage, card.target.stage)
+    purposes = dict.fromkeys(card.inputs, own) | dict.fromkeys(card.trained_on, "training")
+    named = [_dataset(path, purpose) for path, purpose in purposes.items() if path.parts[0] == "data"]
+    if named:
+        client.log_inputs(run, named)
 
-    data = [path for path in paths if path.parts[0] == "data"]
-    if data:
-        named = [
-            Dataset(
-                path.as_posix(), _digest(path)[:LONGEST_DIGEST], "local", json.dumps({"uri": path.as_posix()})
-            )
-            for path in data
-        ]
-        client.log_inputs(run, [DatasetInput(one) for one in named])
+
+def _dataset(path: Path, purpose: str) -> DatasetInput:
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    name, source = path.as_posix(), json.dumps({"uri": path.as_posix()})
+    dataset = Dataset(name, _digest(path)[:LONGEST_DIGEST], "local", source)
+    return DatasetInput(dataset, [InputTag(CONTEXT, purpose)])
 
 
 @lru_cache

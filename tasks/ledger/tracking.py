@@ -2,19 +2,20 @@
 
 reports/metrics and reports/curves are the record. Long trainings forward curves (forwarding.py); `track`
 makes every run that the store lacks: of short stages, results from DVC's cache, and all in a fresh store.
+
+Runs are flat: one a record. The evaluations' are the rows to compare by (rows.py), and a comparison's have a view
+of their own (view.py).
 """
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.ledger import costs, held, lock, run, state, store
+from tasks.ledger import held, lock, rows, run, state, store
 from tasks.ledger.forwarding import followed
-from tasks.ledger.journal import CURVES
 from tasks.ledger.run import CONTENT, Card
 from tasks.ledger.scratch import digest
 from tasks.ledger.target import Target
@@ -22,6 +23,7 @@ from tasks.refusal import Refusal
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 __all__ = ["followed", "runs", "track"]
 
@@ -37,29 +39,52 @@ def track() -> str:
         with lock.held(state.folder("locks") / "track"):  # two at once would make every run twice
             client, experiment = store.opened()
             known = _known(client, experiment)
-            missing = [one for one in every if held.content(one.target.record) not in known]
+            missing = [one for one in every if rows.content(one, every) not in known]
             for one in missing:
-                _make(client, experiment, one, _method_of(one, every))
+                rows.make(client, experiment, one, every)
             added = len(missing) + _send_report(client, experiment, known)
+            stands = _compare(client, experiment, every, _known(client, experiment) if missing else known)
     except Exception as error:
         place = f"MLflow at {store.shown()}"
         cure = "start it, or unset MLFLOW_TRACKING_URI; then run `python -m tasks track`"
         raise Refusal(place, f"the store cannot be used ({run.cause(error)})", cure) from error
-    return f"MLflow at {store.shown()}: {added} runs added, {len(every) - len(missing)} were there"
+    return f"MLflow at {store.shown()}: {added} runs added, {len(every) - len(missing)} were there{stands}"
+
+
+def _compare(client: MlflowClient, experiment: str, every: list[held.Held], known: dict[str, Run]) -> str:
+    """Saves the comparison as a view; that of the project's own files decides on champion and challengers."""
+    from tasks.ledger import compared, registry, view
+
+    contents = {one.target.record: rows.content(one, every) for one in every}
+    found = compared.read(
+        {record: known[content] for record, content in contents.items() if content in known}
+    )
+    if found is None:
+        return ""
+    page = view.save(client, experiment, found)
+    if state.main_tree() != Path.cwd():  # a run in a worktree may have tried anything
+        return f"\ncompared in MLflow: {page}"
+    view.remember(page)
+    return f"\ncompared in MLflow: {page}\n{registry.settle(client, experiment, found)}"
 
 
 def runs() -> dict[str, str]:
-    """Record -> the id of its run, of all that DVC holds and MLflow knows; `experiment` -> the experiment's id."""
+    """Record -> the id of its run, of all that DVC holds and MLflow knows; `experiment` -> the experiment's id.
+
+    `comparison` -> the page of the saved view below MLflow's address.
+    """
+    from tasks.ledger import compared, view
+
     client, experiment = store.opened()
-    known = _known(client, experiment)
-    contents = {one.target.record: held.content(one.target.record) for one in held.records()}
-    contents["compare"] = _report() or ""
-    return {"experiment": experiment} | {
-        record: known[content] for record, content in contents.items() if content in known
-    }
+    known, every = _known(client, experiment), list(held.records())
+    contents = {one.target.record: rows.content(one, every) for one in every} | {"compare": _report() or ""}
+    there = {record: known[content] for record, content in contents.items() if content in known}
+    found = compared.read(there)
+    page = {"comparison": view.address(experiment, found.key)} if found else {}
+    return {"experiment": experiment, **page, **{record: one.info.run_id for record, one in there.items()}}
 
 
-def _send_report(client: MlflowClient, experiment: str, known: dict[str, str]) -> bool:
+def _send_report(client: MlflowClient, experiment: str, known: dict[str, Run]) -> bool:
     """Makes the run of stage compare, whose one file is the report; says whether there was something to do."""
     content = _report()
     if content is None or content in known:
@@ -78,7 +103,7 @@ def _report() -> str | None:
     return digest(REPORT) if is_held and REPORT.exists() else None
 
 
-def _known(client: MlflowClient, experiment: str) -> dict[str, str]:
+def _known(client: MlflowClient, experiment: str) -> dict[str, Run]:
     """Contents -> the run they have; a run whose process died without a word is ended on the way."""
     from mlflow.entities import ViewType
 
@@ -88,7 +113,7 @@ def _known(client: MlflowClient, experiment: str) -> dict[str, str]:
         page = client.search_runs([experiment], "", ViewType.ALL, max_results=1000, page_token=token)
         for one in page:
             if CONTENT in one.data.tags:
-                found[one.data.tags[CONTENT]] = one.info.run_id
+                found[one.data.tags[CONTENT]] = one
             if one.info.status == "RUNNING" and _is_dead(one.data.tags):
                 client.set_terminated(one.info.run_id, "FINISHED" if CONTENT in one.data.tags else "KILLED")
         token = page.token
@@ -106,28 +131,3 @@ def _is_dead(tags: dict[str, str]) -> bool:
     except PermissionError:
         pass
     return False
-
-
-def _make(client: MlflowClient, experiment: str, one: held.Held, method: str | None) -> None:
-    record, content = one.target.record, held.content(one.target.record)
-    spent = costs.read(record)
-    if spent.get("content") != content:
-        spent = {}  # made elsewhere, or before: nothing is known of its time and its commit
-    tags = {**run.lineage(one.ancestors), **spent.get("code", {}), **run.process()}
-    card = Card(one.target, one.settings, tags, one.inputs, method)
-    made = run.create(client, experiment, card, spent.get("started", run.now()))
-    run.describe(client, made, card)
-    curve, ended = CURVES / f"{record}.jsonl", spent.get("ended", run.now())
-    run.send(client, made, [(ended, line) for line in run.whole_lines(curve)[1]])
-    metrics = json.loads((held.METRICS / f"{record}.json").read_text(encoding="utf-8"))
-    run.end(client, made, "FINISHED", (ended, {"step": run.last_step(curve), **metrics}), {CONTENT: content})
-
-
-def _method_of(one: held.Held, every: list[held.Held]) -> str | None:
-    """The method of the branch that an evaluation is about, as the branch's own record has it."""
-    branch, _ = one.target.trained
-    for other in every:
-        for section, value in other.settings.items():
-            if section.startswith("branches.") and section.endswith(f".{branch}") and isinstance(value, dict):
-                return value.get("method")
-    return None

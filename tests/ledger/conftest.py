@@ -1,5 +1,6 @@
 """Throw-away projects: the real tasks/__main__.py and ledger around one toy stage that trains nothing."""
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -123,6 +125,21 @@ def _wait(until: Callable[[], bool], seconds: float = 40.0) -> None:
 def wait() -> Callable[..., None]:
     """`wait(until)` returns once until() is true."""
     return _wait
+
+
+def _out(path: str, text: str | None = None) -> dict[str, Any]:
+    if text is None:
+        Path(path).mkdir(parents=True, exist_ok=True)
+        return {"path": path, "md5": hashlib.md5(path.encode()).hexdigest() + ".dir"}
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(path).write_text(text)
+    return {"path": path, "md5": hashlib.md5(text.encode()).hexdigest()}
+
+
+@pytest.fixture
+def out() -> Callable[..., dict[str, Any]]:
+    """`out(path, text)` makes an output and gives it as dvc.lock has it; a folder when no text is given."""
+    return _out
 
 
 @pytest.fixture(scope="session")

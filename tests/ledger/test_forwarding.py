@@ -43,16 +43,18 @@ def test_a_training_shows_while_it_runs_and_ends_complete(state: Path, wait):
     forwarder.start()
     for step in range(1, 6):
         journal.step(step, 9, loss=1 / step)
-    wait(lambda: bool(runs()) and len(points(runs()[0], "loss")) == 5)
+    wait(lambda: bool(runs()) and len(points(runs()[0], "train/loss")) == 5)
     for step in range(6, 10):
         journal.step(step, 9, loss=1 / step)
     forwarder.finish("FINISHED", {"loss": 0.1, "rows": 7, "kind": "train", "nothing": None})
     (one,) = runs()
-    assert points(one, "loss") == [(step, 1 / step) for step in range(1, 10)] + [(9, 0.1)]
+    assert points(one, "train/loss") == [(step, 1 / step) for step in range(1, 10)]
+    assert points(one, "loss") == [(9, 0.1)]
     assert one.info.status == "FINISHED"
     assert one.info.run_name == "align-dpo-0"
     assert one.data.params == {
         "method": "dpo",
+        "family": "pairs",
         "branch": "dpo",
         "seed": "0",
         "beta": "0.1",
@@ -109,7 +111,7 @@ def test_a_store_that_is_away_costs_no_step_and_gets_all_once_it_is_back(
     assert slowest < 0.5
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     forwarder.finish("FINISHED")
-    assert points(runs()[0], "loss") == [(step, 1 / step) for step in range(1, 21)]
+    assert points(runs()[0], "train/loss") == [(step, 1 / step) for step in range(1, 21)]
     said = capsys.readouterr().err
     assert said.count("warning: MLflow at http://127.0.0.1") == 1
     assert "secret" not in said

@@ -113,7 +113,7 @@ def test_a_terminated_training_is_killed_in_mlflow_too(project, wait, two_creato
             database.close()
 
     running = project.start(*STAGE, TOY_STAYS_AT="1")
-    wait(lambda: len(asked("select * from metrics where key = 'loss'")) > 0)
+    wait(lambda: len(asked("select * from metrics where key = 'train/loss'")) > 0)
     assert asked("select name, status from runs") == [("toy", "RUNNING")]
     before = time.monotonic()
     running.send_signal(signal.SIGTERM)

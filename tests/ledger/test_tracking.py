@@ -20,18 +20,8 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 
-def out(path: str, text: str | None = None) -> dict[str, Any]:
-    """An output as dvc.lock has it; a folder when no text is given."""
-    if text is None:
-        Path(path).mkdir(parents=True, exist_ok=True)
-        return {"path": path, "md5": hashlib.md5(path.encode()).hexdigest() + ".dir"}
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    Path(path).write_text(text)
-    return {"path": path, "md5": hashlib.md5(text.encode()).hexdigest()}
-
-
 @pytest.fixture(autouse=True)
-def dvc_lock(state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def dvc_lock(state: Path, out, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """prepare -> sft -> align dpo 0 -> evaluate dpo-0; sft's metrics were changed afterwards."""
     monkeypatch.chdir(tmp_path)
     prepared, sft, policy = out("data/prepared"), out("models/sft"), out("models/dpo-0")
@@ -64,8 +54,9 @@ def dvc_lock(state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         },
         "evaluate@dpo-0": {
             "cmd": "python -m tasks evaluate --model dpo-0",
-            "deps": [policy],
-            "outs": [out(f"{metrics}/evaluate-dpo-0.json", '{"gold": 0.5}')],
+            "deps": [policy, prepared],
+            "params": {"params.yaml": {"evaluate": {"split": "test"}}},
+            "outs": [out(f"{metrics}/evaluate-dpo-0.json", '{"greedy_gold": 0.5, "rows": 4}')],
         },
         "other": {"cmd": "echo", "outs": [out("elsewhere", "x")]},
     }
@@ -76,6 +67,11 @@ def dvc_lock(state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 def runs() -> dict[str, Any]:
     client, experiment = store.opened()
     return {one.info.run_name: one for one in client.search_runs([experiment])}
+
+
+def data_of(one: Any) -> set[tuple[str, str]]:
+    """Name and purpose of the data that a run read."""
+    return {(each.dataset.name, each.tags[0].value) for each in one.inputs.dataset_inputs}
 
 
 def test_what_dvc_holds_is_there_once():
@@ -99,20 +95,39 @@ def test_what_dvc_holds_is_there_once():
     assert {"data.sha256", "git.sha"} <= align.data.tags.keys()
     assert align.data.tags["sft.sha256"] == "5f7"
     assert align.data.tags["result.weights_sha256"] == "abc"
-    assert align.data.metrics == {"loss": 1 / 2000, "displaced": 1.0}
+    assert align.data.metrics == {"train/loss": 1 / 2000, "displaced": 1.0}
     assert (align.info.start_time, align.info.end_time) == (1000, 6000)
     client, _ = store.opened()
-    assert len(client.get_metric_history(align.info.run_id, "loss")) == 2000
-    (data,) = align.inputs.dataset_inputs
-    assert data.dataset.name == "data/pairs/a.parquet"
+    assert len(client.get_metric_history(align.info.run_id, "train/loss")) == 2000
+    assert data_of(align) == {("data/pairs/a.parquet", "training")}
 
-    evaluate = found["evaluate-dpo-0"]
-    assert evaluate.data.params == {"method": "dpo", "branch": "dpo", "seed": "0"}
+
+def test_an_evaluations_run_is_the_whole_row_of_its_branch_and_seed():
+    """Settings, data and curve of its training, and the evaluator's scores, measure first."""
+    tracking.track()
+    evaluate = runs()["evaluate-dpo-0"]
+    told = {"method": "dpo", "family": "pairs", "branch": "dpo", "seed": "0"}
+    settings = {"beta": "0.1", "evaluate.split": "test"}
+    assert told.items() <= evaluate.data.tags.items()
+    assert (told | settings).items() <= evaluate.data.params.items()
+    assert evaluate.data.metrics == {"train/loss": 1 / 2000, "eval/gold_greedy": 0.5, "eval/rows": 4.0}
+    assert data_of(evaluate) == {("data/prepared", "evaluation"), ("data/pairs/a.parquet", "training")}
     assert evaluate.data.tags["sft.sha256"] == "5f7", "it descends from models/sft by way of models/dpo-0"
     assert "git.sha" not in evaluate.data.tags, "nothing is known of who made it"
 
 
-def test_a_changed_result_is_another_run():
+def test_a_training_that_is_not_what_was_evaluated_is_not_in_its_row():
+    lock = YAML(typ="safe").load(Path("dvc.lock"))
+    lock["stages"]["evaluate@dpo-0"]["deps"][0] = {"path": "models/dpo-0", "md5": "of another training.dir"}
+    YAML().dump(lock, Path("dvc.lock"))
+    tracking.track()
+    evaluate = runs()["evaluate-dpo-0"]
+    assert evaluate.data.params.keys() == {"evaluate.split", "method", "branch", "seed"}
+    assert evaluate.data.params["method"] == "dpo"
+    assert evaluate.data.metrics.keys() == {"eval/gold_greedy", "eval/rows"}
+
+
+def test_a_changed_result_is_another_run(out):
     tracking.track()
     lock = Path("dvc.lock").read_text()
     old = hashlib.md5(b'{"rows": 3}').hexdigest()
@@ -144,7 +159,7 @@ def test_without_dvc_lock_there_is_nothing_to_show():
     assert list(held.records()) == []
 
 
-def test_the_report_is_the_file_of_compares_run_once():
+def test_the_report_is_the_file_of_compares_run_once(out):
     lock = YAML(typ="safe").load(Path("dvc.lock"))
     sft = lock["stages"]["sft"]["outs"][0]
     report = out("reports/comparison.html", "<h1>one</h1>")
