@@ -19,10 +19,12 @@ FOUND = {
     "scores": {
         "greedy": {name: {"rougeL": {"mean": 0.5, "low": 0.4, "high": 0.6}} for name in ("sft", "dpo")}
     },
-    "frontier": [
-        {"branch": "sft", "seed": None, "kl": 0.0, "rougeL": 0.2, "reward": -1.0},
-        {"branch": "dpo", "seed": 0, "kl": 2.5, "rougeL": 0.3, "reward": 1.0},
-    ],
+    "frontier": {
+        "ends": [
+            {"branch": "sft", "seed": None, "kl": 0.0, "rougeL": 0.2, "reward": -1.0},
+            {"branch": "dpo", "seed": 0, "kl": 2.5, "rougeL": 0.3, "reward": 1.0},
+        ]
+    },
     "best_of": [],
 }
 

@@ -50,7 +50,7 @@ def frontier(found: Mapping[str, Any]) -> Rows:
             "headline": point[headline],
             "reward": point["reward"],
         }
-        for point in found["frontier"]
+        for point in found["frontier"]["ends"]
     ]
     line = [
         {

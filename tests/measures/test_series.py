@@ -10,10 +10,12 @@ FOUND = {
             "dpo": {"gold": {"mean": 0.7, "low": 0.6, "high": 0.8}, "reward": {"mean": 9.0}},
         }
     },
-    "frontier": [
-        {"branch": "sft", "seed": None, "kl": 0.0, "gold": 0.2, "reward": -1.0},
-        {"branch": "dpo", "seed": 3, "kl": 2.5, "gold": 0.3, "reward": 1.0},
-    ],
+    "frontier": {
+        "ends": [
+            {"branch": "sft", "seed": None, "kl": 0.0, "gold": 0.2, "reward": -1.0},
+            {"branch": "dpo", "seed": 3, "kl": 2.5, "gold": 0.3, "reward": 1.0},
+        ]
+    },
     "best_of": [{"n": 2, "kl_bound": 0.193147, "gold": {"mean": 0.25}, "reward": {"mean": 0.5}}],
 }
 
