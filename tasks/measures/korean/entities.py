@@ -44,7 +44,10 @@ def _stands(name: str, document: str) -> bool:
 def _searched(document: str) -> tuple[str, frozenset[str]]:
     """The document without white space, and its Latin words, both in lower case."""
     text = _plain(document)
-    words = frozenset(part for word in _WORD.findall(text) for part in re.findall(r"[a-z0-9]+", word))
+    kinds = r"[a-z0-9]+", r"[a-z]+"  # 6G holds g, too, as Kiwi parts letters from digits
+    words = frozenset(
+        part for word in _WORD.findall(text) for kind in kinds for part in re.findall(kind, word)
+    )
     return "".join(text.split()), words
 
 
