@@ -45,6 +45,7 @@ class Deed(NamedTuple):
     nouns: frozenset[str]  # of the last clause that names things, where this one names none
     doers: frozenset[str]
     said: bool
+    negated: bool
 
 
 def wrong_speakers(summary: str, document: str) -> tuple[int, int]:
@@ -66,15 +67,22 @@ def share(left: frozenset[str], right: frozenset[str]) -> bool:
     return any(one.endswith(other) or other.endswith(one) for one in left for other in right)
 
 
+def done(lemma: str, said: str, nouns: frozenset[str]) -> bool:
+    """Whether a clause of the document has this predicate: 예매할게, or 예매는 내가 할게, whose own one is 하."""
+    return said == lemma or (said == "하" and lemma in nouns)
+
+
 def _doers(clause: Clause, known: Sequence[Deed]) -> frozenset[str]:
     """Who the dialogue says did it, or nobody where it does not tell."""
-    same = [deed for deed in known if deed.lemma == clause.lemma]
+    same = [deed for deed in known if done(clause.lemma, deed.lemma, deed.nouns)]
     telling = clause.lemma not in LIGHT  # then the predicate is enough where one of the two names nothing
     near = [
         deed
         for deed in same
-        if share(deed.nouns, clause.nouns) or (telling and not (deed.nouns and clause.nouns))
+        if share(deed.nouns, clause.nouns) or (telling and not (deed.nouns - {clause.lemma} and clause.nouns))
     ]
+    # 예매는 내가 안 했어, and then 내가 예매할게 of another: who did not is not who will
+    near = [deed for deed in near if deed.negated == clause.negated] or near
     handed = clause.lemma in HANDED  # 음료는 세진이 맡는다: whatever there is to do with it
     near = near or [
         deed
@@ -108,9 +116,9 @@ def deeds(document: str) -> tuple[Deed, ...]:
         told = _who(clause, speaker, _other(turns, line))
         if told:
             doers, said = told
-            found.append(Deed(clause.lemma, clause.nouns, doers, said))
+            found.append(Deed(clause.lemma, clause.nouns, doers, said, clause.negated))
             if clause.lemma == "빌려주" and doers:  # who lends and who borrows
-                found.append(Deed("빌리", clause.nouns, names - doers, said))
+                found.append(Deed("빌리", clause.nouns, names - doers, said, clause.negated))
     return tuple(found)
 
 

@@ -149,12 +149,22 @@ def _negated(segment: Segment, place: int) -> bool:
 
 
 def _open(segment: Segment) -> bool:
-    """Whether it is left open who acts: 취소되다, 환불받다, 정해지다, and the 줄 of 어머니에게 줄 향수."""
+    """Whether it is left open who acts: 취소되다, 환불받다, 정해지다, 사라고 하다, and the 줄 of 어머니에게 줄 향수."""
     place = segment.predicate
     if place is None:
         return False
+    if segment.tags[place] in VERBS and _told(segment):
+        return True
     made = segment.forms[place] in ("되", "받", "당하") and _lemma(segment, place) != segment.forms[place]
     return made or segment.last_tag == "ETM" or ("지", "VX") in zip(segment.forms, segment.tags, strict=True)
+
+
+def _told(segment: Segment) -> bool:
+    """Whether somebody is told to: 사라고, 사지 말라고, 사 달라고, not 살 거라고. Who says so does not act."""
+    return any(
+        form in ("라고", "으라고") and segment.tags[place - 1] not in COPULAS
+        for place, form in enumerate(segment.forms)
+    )
 
 
 def _nouns(segment: Segment) -> list[str]:
@@ -162,9 +172,10 @@ def _nouns(segment: Segment) -> list[str]:
     end, found = segment.predicate, list[str]()
     for place in range(len(segment.items) if end is None else end):
         tag, after, form = segment.tags[place], segment.tags[place + 1], segment.forms[place]
-        if tag not in NOUNS and tag != "XSN":
+        thing = tag == "NNB" and form in ("것", "거")  # 매운 것을 못 먹다: a thing, and not every one
+        if tag not in NOUNS and tag != "XSN" and not thing:
             continue
-        form = segment.forms[place - 1] + form if tag == "XSN" else form  # 할인 + 권
+        form = segment.forms[place - 1] + form if tag == "XSN" else "것" if thing else form  # 할인 + 권
         inside = after in NOUNS or after in ("XSV", "XSA", "XSN", "NNB", "SN", "JKG", "JKB")
         if not (inside or form.endswith("요일") or form in _CIRCUMSTANCES):
             found.append(form)

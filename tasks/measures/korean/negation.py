@@ -2,7 +2,8 @@
 
 ROUGE loses one or two morphemes of many. A clause is held against the document's clauses with the same predicate, about
 the same things where both name some. It is turned around where every one of them that is definite says the opposite.
-Not definite are questions in the negative (안 갈래?) and what is asked or proposed and then met by 아니.
+Not definite are questions in the negative (안 갈래?), questions of what was (숙제 했어?) that no 네 answers, and
+what is asked or proposed and then met by 아니.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from tasks.measures.korean.attribution import HANDED, LIGHT, TOGETHER, share
+from tasks.measures.korean.attribution import HANDED, LIGHT, TOGETHER, done, share
 from tasks.measures.korean.clauses import Clause, clauses
 from tasks.measures.korean.speakers import speakers
 
@@ -42,11 +43,11 @@ def _about(clause: Clause, known: Sequence[Claim]) -> list[Claim]:
         return []
     if clause.lemma in HANDED:
         return [claim for claim in known if share(claim.nouns, clause.nouns)]
-    same = [claim for claim in known if claim.lemma == clause.lemma]
+    same = [claim for claim in known if done(clause.lemma, claim.lemma, claim.nouns)]
     near = [claim for claim in same if share(claim.nouns, clause.nouns)]
     if near or clause.lemma in LIGHT:
         return near
-    return [claim for claim in same if not (claim.nouns and clause.nouns)]
+    return [claim for claim in same if not (claim.nouns - {clause.lemma} and clause.nouns)]
 
 
 @functools.lru_cache(maxsize=20_000)
@@ -68,4 +69,6 @@ def _left_open(found: Sequence[Clause], place: int) -> bool:
     if not asks and clause.ending not in TOGETHER:
         return False
     answers = (found[later].marks & {"네", "아니"} for later in range(place + 1, len(found)))
-    return (asks and clause.negated) or "아니" in next((answer for answer in answers if answer), set())
+    answer = next((answer for answer in answers if answer), set())
+    unknown = asks and (clause.negated or ("었" in clause.marks and "네" not in answer))
+    return unknown or "아니" in answer

@@ -73,6 +73,30 @@ def test_who_acts_on_what(text, expected):
     assert [(lemma, nouns, actors) for lemma, _, nouns, actors in read(text)] == expected
 
 
+def test_an_ending_that_is_one_sound_with_its_stem_ends_a_clause_too():
+    """Kiwi gives 나 without 어: the 없 behind it is of 우산."""
+    found = read("민수가 배탈이 나 월요일 성수동 우산 대여는 없던 일이 됐다.")
+    assert [each[:2] for each in found][:2] == [("나", False), ("있", True)]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("민수는 술을 마시지 말라고 했다.", [("마시", True, {"술"}, ())]),
+        ("민수는 지수에게 표를 사라고 한다.", [("사", False, {"표"}, ())]),
+        ("민수는 지수에게 표를 사 달라고 했다.", [("사", False, {"표"}, ())]),
+        ("민수는 표를 산다고 했다.", [("사", False, {"표"}, ("민수",))]),
+        ("민수는 표를 살 거라고 했다.", [("사", False, {"표"}, ("민수",))]),
+    ],
+)
+def test_who_tells_somebody_to_does_not_act(text, expected):
+    assert read(text) == expected
+
+
+def test_a_thing_is_not_every_thing():
+    assert read("매운 것을 못 먹는다.")[-1] == ("먹", True, {"것"}, ())
+
+
 def test_pronouns_calls_and_marks():
     mine, yours, whose, called = clauses("제가 살게요. 네가 살래? 누가 살까? 지수야, 표 좀 사 줄래?", NAMES)
     assert (mine.person, yours.person, whose.person, called.person) == (SELF, YOU, WHO, "")

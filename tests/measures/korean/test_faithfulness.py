@@ -87,6 +87,39 @@ def test_who_does_it_by_what_is_said(said, doer):
         assert wrong_speakers(f"표는 {name}가 사기로 했다.", said) == (int(name != doer), 1)
 
 
+def test_a_deed_whose_noun_stands_apart():
+    document = "철수: 영화표 예매는 내가 안 했어.\n영희: 그럼 간식 준비는 내가 할게.\n철수: 좋아."
+    assert flipped_negations("철수는 영화표를 예매하지 않았다.", document) == (0, 1)
+    assert flipped_negations("철수는 영화표를 예매했다.", document) == (1, 1)
+    assert wrong_speakers("철수는 영화표를 예매하지 않았다.", f"{document}\n영희: 예매도 내가 할게.") == (
+        0,
+        1,
+    )
+    assert wrong_speakers("영희가 간식을 준비하기로 했다.", document) == (0, 1)
+    assert wrong_speakers("철수가 간식을 준비하기로 했다.", document) == (1, 1)
+
+
+def test_who_asks_for_a_deed_does_not_do_it():
+    document = "의사: 술은 마시지 마세요.\n환자: 네, 알겠습니다.\n의사: 좋습니다."
+    summary = "의사는 환자에게 술을 마시지 말라고 했다."
+    assert (wrong_speakers(summary, document), flipped_negations(summary, document)) == ((0, 0), (0, 1))
+    assert flipped_negations("의사는 환자에게 술을 마시라고 했다.", document) == (1, 1)
+
+
+def test_one_thing_that_is_denied_denies_no_other():
+    document = "지은: 난 매운 거 못 먹어.\n현수: 칼국수 어때?\n지은: 좋아."
+    assert flipped_negations("둘은 칼국수를 먹기로 했다.", document)[0] == 0
+    assert flipped_negations("지은은 매운 것을 먹는다.", document)[0] == 1
+
+
+def test_a_question_of_what_was_affirms_nothing():
+    document = "엄마: 숙제는 다 끝냈니?\n민준: 아직이요.\n엄마: 알았어."
+    assert flipped_negations("민준은 숙제를 끝내지 못했다.", document) == (0, 0)
+    assert flipped_negations(
+        "민준은 숙제를 끝내지 못했다.", document.replace("아직이요", "네, 그랬어요")
+    ) == (1, 1)
+
+
 def test_lending_is_borrowing_turned_around():
     document = "현우: 우산 좀 빌려줄래?\n세진: 응, 빌려줄게.\n현우: 고마워."
     assert wrong_speakers("현우는 세진에게서 우산을 빌리기로 했다.", document) == (0, 1)
@@ -110,6 +143,7 @@ def test_names_that_the_document_lacks():
     document = "민수: Samsung TV를 서울에서 샀다고 said 했어."
     assert invented("민수는 서울에서 SAMSUNG tv를 샀다.", document) == []
     assert invented("지훈은 부산에서 AI를 샀다.", document) == ["지훈", "부산", "ai"]  # said holds no AI
+    assert invented("6G와 COVID-19", "민수: 6G 기술과 covid19를 봤어.") == []
 
 
 def test_planted_faults_in_the_corpus_are_caught(exchanged, denied):
