@@ -15,7 +15,7 @@ from tasks import parameters
 from tasks.corpus import rated
 from tasks.corpus.rated import RatedPair
 from tasks.ledger import state
-from tasks.measures import agreement, contests, duel_records, endpoint, pairwise, price, rouge, trust
+from tasks.measures import agreement, contests, duel_records, endpoint, pairwise, price, rouge, surface, trust
 from tasks.measures.comparison import Bootstrap, rounded
 from tasks.measures.contests import Contest, Outcome
 from tasks.measures.duels import TIE
@@ -50,7 +50,9 @@ def run(
     found = agreement.measured(
         np.array([pair.human for pair in pairs]),
         np.array([np.nan if outcome.share is None else outcome.share for outcome in outcomes]),
-        np.array([_share(len(pair.left) - len(pair.right), 0.0) for pair in pairs]),
+        np.array(
+            [_share(surface.characters(pair.left) - surface.characters(pair.right), 0.0) for pair in pairs]
+        ),
         np.array([pair.id for pair in pairs]),
         bootstrap,
     )

@@ -68,7 +68,10 @@ def read(path: Path, names: Mapping[str, str], criterion: str | None) -> list[Ra
         if "preference" in row:
             found.append(_pair(row, name, document, reference, place))
         else:
-            some = ratings.setdefault(name, (document, reference, []))[2]
+            first, _, some = ratings.setdefault(name, (document, reference, []))
+            if first != document:
+                cause = f"{name[:80]!r} stood for another document before"
+                raise Refusal(f"{place}: id", cause, "give each document an id of its own")
             some += _rated(row, criterion, place)
     found += [pair for name, whole in ratings.items() for pair in _each_with_each(name, *whole)]
     if not found:
@@ -136,9 +139,13 @@ def _reference(row: Mapping[str, Any], place: str) -> str | None:
 
 
 def _text(row: Mapping[str, Any], name: str, place: str) -> str:
-    if isinstance(row.get(name), str):
-        return row[name]
-    raise Refusal(f"{place}: {name}", "is no text", "mend the row")
+    if not isinstance(row.get(name), str):
+        raise Refusal(f"{place}: {name}", "is no text", "mend the row")
+    if not row[name].isascii() and any("\ud800" <= sign <= "\udfff" for sign in row[name]):
+        raise Refusal(
+            f"{place}: {name}", "is not UTF-8, or holds half a character", "convert the row to UTF-8"
+        )
+    return row[name]
 
 
 def _number(given: Any, place: str) -> float:

@@ -14,9 +14,9 @@ PAIR = {"id": "1", "document": "문서", "summary_a": "가", "summary_b": "나",
 
 @pytest.fixture
 def file(tmp_path):
-    def write(*rows):
-        path = tmp_path / "set.jsonl"
-        path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    def write(*rows, ensure_ascii=False):
+        path, given = tmp_path / "set.jsonl", (json.dumps(row, ensure_ascii=ensure_ascii) for row in rows)
+        path.write_text("".join(f"{row}\n" for row in given), encoding="utf-8")
         return path
 
     return write
@@ -55,6 +55,18 @@ CANDIDATES = {
         {"system": "M3", "summary": "다", "scores": {"coherence": 1 / 3, "fluency": 5 + 2 / 3}},
     ],
 }
+
+
+def test_one_id_of_two_documents_is_refused(file):
+    """Their summaries would be held against each other."""
+    rows = [{"id": 1, "document": name, "summary": name, "score": 1} for name in ("문서", "다른 문서")]
+    with pytest.raises(Refusal, match=r":2: id: '1' stood for another document before"):
+        read(file(*rows), {}, None)
+
+
+def test_half_a_character_is_refused(file):
+    with pytest.raises(Refusal, match=r":1: summary_a: is not UTF-8, or holds half a character"):
+        read(file(PAIR | {"summary_a": "가\ud800"}, ensure_ascii=True), {}, None)
 
 
 def test_candidates_in_one_row_by_the_mean_or_by_one_criterion(file):
