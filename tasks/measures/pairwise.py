@@ -62,8 +62,8 @@ def outcomes(
 
 def verdict(reply: str, mark: str) -> str | None:
     """A, B or TIE behind the mark in the last line; None without it, or where another marked line says otherwise."""
-    lines = [line.strip().strip("*`").strip() for line in reply.splitlines() if line.strip()]
-    read = [re.fullmatch(rf"{re.escape(mark)} (A|B|TIE)", line) for line in lines]
+    lines = [line.strip().strip("*`").strip() for line in reply.splitlines()]
+    read = [re.fullmatch(rf"{re.escape(mark)} (A|B|TIE)", line) for line in lines if line]
     said = {found.group(1) for found in read if found}
     return said.pop() if len(said) == 1 and read[-1] else None
 

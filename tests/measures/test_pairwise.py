@@ -109,6 +109,7 @@ def test_a_mark_is_of_what_is_judged():
         (f"A is terse.\n\n{MARK} TIE\n", "TIE"),
         (f"thus\r\n  **{MARK} B**  ", "B"),
         (f"`{MARK} A`", "A"),
+        (f"```\n{MARK} A\n```\n", "A"),
         (f"{MARK} A\nB would be fine, too.", None),
         (f"{MARK} A\n{MARK} B", None),
         (f"I say {MARK} A", None),
