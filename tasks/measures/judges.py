@@ -90,6 +90,9 @@ def _read(
     silent = dict.fromkeys(pairs, 0)
     for row in rows:
         pair = row["left"], row["right"]
+        if pair not in found:  # the branches stood in another order then
+            pair = row["right"], row["left"]
+            row |= {"share": None if row["share"] is None else 1 - row["share"]}
         if row["share"] is None:
             silent[pair] += 1
         else:
@@ -110,7 +113,10 @@ def _read(
     ], told
 
 
-def _always(shares_SP: np.ndarray, alpha: float) -> Interval:
-    """The win rate's interval at all looks together, of prompts in the order in which they were judged."""
-    found = sequential.interval(2 * by_prompt(shares_SP) - 1, alpha)
+def _always(shares_SP: np.ndarray, alpha: float) -> Interval | None:
+    """The win rate's interval at all looks together, of prompts in their order; None where none was judged."""
+    scores_P = 2 * by_prompt(shares_SP) - 1
+    if not scores_P.size:
+        return None
+    found = sequential.interval(scores_P, alpha)
     return Interval(*((1 + end) / 2 for end in found))
