@@ -22,7 +22,7 @@ SUMMARIES = [  # what people gave them, of the reference 민수가 토요일에 
 
 
 @pytest.fixture
-def project(tmp_path, monkeypatch):
+def workplace(tmp_path, monkeypatch):
     """params.yaml with one judge, its rubric, and a rated set of four documents."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("GALLIM_STATE", raising=False)
@@ -65,7 +65,7 @@ def run(judge, **more):
     return agreement.run("people.jsonl", judge, **given)
 
 
-def test_rouge_against_people(project, capsys):
+def test_rouge_against_people(workplace, capsys):
     """By length 5 > 4 > 1 in characters too, so that the longer is always right, and ROUGE no better."""
     found = run("rouge")
     assert (found["pairs"], found["documents"], found["human_ties"], found["abstained"]) == (12, 4, 0, 0)
@@ -79,7 +79,7 @@ def test_rouge_against_people(project, capsys):
     assert [each["set"] for each in trust.records("rouge")] == ["people.jsonl"]
 
 
-def test_an_endpoint_against_people_in_both_orders(project, served, capsys):
+def test_an_endpoint_against_people_in_both_orders(workplace, served, capsys):
     """It prefers the shorter, which people never do: 0 of 12."""
     with served(shorter) as (url, asked):
         judged(url, max_cost=1.0)
@@ -106,21 +106,21 @@ def test_an_endpoint_against_people_in_both_orders(project, served, capsys):
     assert all(SECRET.encode() not in path.read_bytes() for path in Path().rglob("*") if path.is_file())
 
 
-def test_what_it_costs_is_refused_first(project):
+def test_what_it_costs_is_refused_first(workplace):
     with pytest.raises(
         Refusal, match=r"grader.price.max_cost: is 0, and 24 requests, .*draw fewer by --pairs"
     ):
         run("grader")
 
 
-def test_a_drawn_part_is_the_same_each_time(project, served):
+def test_a_drawn_part_is_the_same_each_time(workplace, served):
     with served(shorter) as (url, asked):
         judged(url, max_cost=1.0)
         assert run("grader", most=5) == run("grader", most=5)
     assert len(asked) == 10
 
 
-def test_a_judge_that_is_not_there_and_a_set_without_references_are_refused(project):
+def test_a_judge_that_is_not_there_and_a_set_without_references_are_refused(workplace):
     with pytest.raises(Refusal, match=r"there is no judge 'exact'; known are rouge, rougeL, reward, grader"):
         run("exact")
     row = {"document": "문서", "summary_a": "가", "summary_b": "나", "preference": "a"}
@@ -129,7 +129,7 @@ def test_a_judge_that_is_not_there_and_a_set_without_references_are_refused(proj
         run("rougeL")
 
 
-def test_the_command_line_reaches_it(project, capsys):
+def test_the_command_line_reaches_it(workplace, capsys):
     Path("stars.csv").write_text(
         "article,text,stars,reference\n" + "".join(f"문서,{text},{score},{text}\n" for text, score in SUMMARIES[:2])
         + "둘째,가 나,1,가\n둘째,다 라,2,다\n"
