@@ -91,6 +91,7 @@ def filling(grid: Grid, path: Path) -> Callable[[Path], None]:
         given |= {"branches": found, "seeds": [grid.seed], "tuning": {}}
         given["evaluate"]["split"] = grid.split
         given["align"]["snapshots"] = 0  # a trial is looked at by its end alone
+        given["duel"]["judges"] = {}  # and by no judge who is paid by the question
         try:
             branches.write(given, tree)
         except Refusal as refusal:  # of a file that nobody sees

@@ -72,6 +72,21 @@ def test_a_trial_is_a_branch_of_its_own_and_all_else_is_as_it_was(tree, written)
     assert {**found["evaluate"], "split": "test"} == before["evaluate"]
 
 
+def test_no_judge_is_paid_for_trials(tree, written):
+    given = branches.every(tree)
+    given["duel"]["judges"] = {
+        "paid": {
+            **{"kind": "endpoint", "url": "http://127.0.0.1:1/v1", "model": "m", "rubric": "en"},
+            **{"temperature": None, "reply_tokens": None, "concurrency": 1, "max_attempts": 1},
+            **{"timeout_seconds": 1.0, "requests_per_minute": None},
+            "price": {"input": 1.0, "output": 1.0, "reply_tokens": 1, "max_cost": 1.0},
+        }
+    }
+    (tree / "params.yaml").write_text(json.dumps(given))  # JSON is YAML, too
+    fill(written(), tree)
+    assert YAML(typ="safe").load((tree / "params.yaml").read_text())["duel"]["judges"] == {}
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
