@@ -46,6 +46,20 @@ def test_a_row_does_not_depend_on_its_company():
     assert draw(rows) != draw(rows, seed=1)
 
 
+def test_rows_together_are_what_scipy_makes_of_each_alone():
+    rows = np.random.default_rng(8).exponential(size=(3, 40))
+    for row, found in zip(rows, draw(rows, seed=5), strict=True):
+        alone = stats.bootstrap((row,), np.mean, n_resamples=1000, rng=np.random.default_rng(5))
+        assert (found.low, found.high) == pytest.approx(tuple(alone.confidence_interval), abs=1e-9)
+
+
+def test_a_resample_whose_mean_is_zero_has_no_other():
+    """In floats 0.1 + 0.2 - 0.3 is 5.6e-17, and an interval that ends there would be clear of 0."""
+    row = np.array([[0.1, 0.2, -0.3] * 2])
+    means = intervals._means(row, np.array([[0, 1, 2, 0, 1, 2], [2, 1, 0, 2, 1, 0], [0, 0, 0, 2, 1, 1]]))
+    assert means.tolist() == [[0.0, 0.0, round(0.4 / 6, 12)]]
+
+
 def test_the_same_model_has_no_difference_though_its_mean_has_noise():
     values_P = np.random.default_rng(4).uniform(size=200)
     three_SP = np.stack([values_P] * 3)
