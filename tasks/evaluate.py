@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.engine import bertscore, models, reward_model, terms, waypoints
+from tasks.engine import bertscore, models, terms, upper_line, waypoints
 from tasks.engine.bertscore import Encoder
 from tasks.engine.evaluator import Answers, Evaluator
 from tasks.engine.groups import Ids
 from tasks.engine.journal import Journal
 from tasks.engine.reward_model import CLIMBED, HELD_BACK
 from tasks.engine.text import encode_prompt, render
-from tasks.measures import best_of, texts
+from tasks.engine.waypoints import Snapshot
+from tasks.measures import texts
 from tasks.measures.korean.signatures import signatures
 from tasks.parameters import Bertscore, Compute, Evaluate, Judge, Own
 from tasks.refusal import Refusal
@@ -28,87 +30,152 @@ OUT = Path("reports/evaluation")
 DECODINGS = ("greedy", "sampled")
 
 
+class Asked(NamedTuple):
+    """A model, every document with its prompt, and the model's answers: the greedy one, then the sampled ones."""
+
+    evaluator: Evaluator
+    documents: list[dict[str, Any]]
+    prompts: list[Ids]
+    answers: Answers
+
+    @property
+    def greedy(self) -> Answers:
+        """One of each prompt."""
+        return [some[:1] for some in self.answers]
+
+    def sampled(self, count: int) -> Answers:
+        """The first so many of each prompt."""
+        return [some[1 : 1 + count] for some in self.answers]
+
+
 def run(
     model: str, evaluate: Evaluate, judge: Judge, own: Own, text: Text, compute: Compute, journal: Journal
 ) -> dict[str, float | int | str]:
     """Means over the split; rows and texts go to predictions.parquet, hashes and baselines to summary.json."""
-    hashes = {
-        "model_sha256": models.verified_manifest(Path(f"models/{model}"))["weights_sha256"],
-        "reference_sha256": models.verified_manifest(models.SFT)["weights_sha256"],
-        "reward_sha256": models.verified_manifest(HELD_BACK)["weights_sha256"],
-        "climbed_sha256": models.verified_manifest(CLIMBED)["weights_sha256"],
-    }
-    on_the_way = waypoints.snapshots(model)
-    ranked_of = evaluate.best_of if model == "sft" and evaluate.best_of > 1 else 0
-    if ranked_of:
-        hashes["ranking_sha256"] = hashes["climbed_sha256"]
-    documents = pq.read_table(f"data/prepared/{evaluate.split}.parquet").to_pylist()
-    if not documents:
-        raise Refusal(
-            "params.yaml: evaluate.split",
-            f"the split {evaluate.split} is empty",
-            "choose the other, or give it rows",
-        )
+    is_sft, folder, out = model == models.SFT.name, Path(f"models/{model}"), OUT / model
+    several = evaluate.best_of if is_sft and evaluate.best_of > 1 else 0
+    hashes, on_the_way = _hashes(folder, bool(several)), waypoints.snapshots(model)
+    documents = _documents(evaluate.split)
     encoder = _encoder(evaluate.bertscore, own, compute)
-    evaluator = Evaluator.of(Path(f"models/{model}"), compute, journal.say)
-    prompts = [
-        tuple(encode_prompt(evaluator.tokenizer, render(evaluator.tokenizer, row["document"], text)))
-        for row in documents
-    ]
-    hashes["prompts_sha256"] = hashlib.sha256(json.dumps(prompts).encode()).hexdigest()
-    every = evaluator.answers(
-        prompts,
-        max(evaluate.samples, ranked_of),
-        text,
-        greedy=True,
-        seed=evaluate.seed,
-        batch_size=evaluate.batch_size,
-        said=journal.say,
-    )
-    answers = {
-        "greedy": [some[:1] for some in every],
-        "sampled": [some[1 : 1 + evaluate.samples] for some in every],
-    }
-    rewards = _by_decoding(evaluator, prompts, answers)
-    table = pa.concat_tables(
-        [
-            _measured(decoding, evaluator, documents, prompts, some, rewards[decoding], judge, encoder)
-            for decoding, some in answers.items()
-        ]
-    )
-    out = OUT / model
-    out.mkdir(parents=True, exist_ok=True)
-    pq.write_table(table, out / "predictions.parquet")
+    evaluator = Evaluator.of(folder, compute, journal.say)
+    asked = _asked(evaluator, documents, max(evaluate.samples, several), evaluate, text, journal)
+    hashes["prompts_sha256"] = hashlib.sha256(json.dumps(asked.prompts).encode()).hexdigest()
+    table = _table(asked, evaluate.samples, judge, encoder)
+    _write(out / "predictions.parquet", table)
     summary = {
         **hashes,
-        "contract": terms.of(evaluator, Path(f"models/{model}"), documents, evaluate, judge, text),
+        "contract": terms.of(evaluator, folder, documents, evaluate, judge, text),
         "rows": len(documents),
         "split": evaluate.split,
         "judge": judge.kind,
         "signatures": signatures() | ({"bertscore": encoder.signature} if encoder else {}),
         **_means(table),
     }
-    if model == "sft":
+    if is_sft:
         summary["baselines"] = _baselines(documents, judge, evaluate.seed, encoder)
-    if ranked_of:
-        several = [some[1 : 1 + ranked_of] for some in every]
-        ranked = _ranked(evaluator, documents, prompts, several, judge, journal)
-        pq.write_table(ranked, out / "best_of.parquet")
-        summary["best_of"] = _best_of(ranked, evaluate.best_of)
-    numerics = evaluator.policy.numerics
-    if on_the_way or model == models.SFT.name:
-        first, gold = slice(evaluate.snapshot_prompts), "gold" in table.column_names
-        few = waypoints.Few(documents[first], prompts[first], evaluate, text, judge.kind if gold else None)
-        way = waypoints.measured(evaluator, on_the_way, few, answers["sampled"][first], journal.say)
-        pq.write_table(way, out / "snapshots.parquet")
-        summary["snapshots"] = waypoints.points(way)
+    if several:
+        summary["best_of"] = _best_of(asked, several, judge, journal, out / "best_of.parquet")
+    if is_sft or on_the_way:
+        worth = judge.kind if "gold" in table.column_names else None
+        summary["snapshots"] = _way(
+            asked, on_the_way, evaluate, text, worth, journal, out / "snapshots.parquet"
+        )
     (out / "summary.json").write_text(
         json.dumps(summary, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8"
     )
     means = {
         f"{decoding}_{name}": value for decoding in DECODINGS for name, value in summary[decoding].items()
     }
-    return {**means, **hashes, "rows": len(documents), "numerics": numerics}
+    return {**means, **hashes, "rows": len(documents), "numerics": summary["contract"]["numerics"]}
+
+
+def _hashes(folder: Path, ranks: bool) -> dict[str, str]:
+    """Of the weights that the scores follow from, the bytes of each verified; ranks: fold A's choose the best of n."""
+    paths = {"model": folder, "reference": models.SFT, "reward": HELD_BACK, "climbed": CLIMBED}
+    found = {
+        f"{name}_sha256": models.verified_manifest(path)["weights_sha256"] for name, path in paths.items()
+    }
+    return found | ({"ranking_sha256": found["climbed_sha256"]} if ranks else {})
+
+
+def _documents(split: str) -> list[dict[str, Any]]:
+    documents = pq.read_table(f"data/prepared/{split}.parquet").to_pylist()
+    if not documents:
+        raise Refusal(
+            "params.yaml: evaluate.split", f"the split {split} is empty", "choose the other, or give it rows"
+        )
+    return documents
+
+
+def _asked(
+    evaluator: Evaluator,
+    documents: list[dict[str, Any]],
+    samples: int,
+    evaluate: Evaluate,
+    text: Text,
+    journal: Journal,
+) -> Asked:
+    """The answers of a greedy decoding and of `samples` drawn ones."""
+    prompts = [
+        tuple(encode_prompt(evaluator.tokenizer, render(evaluator.tokenizer, row["document"], text)))
+        for row in documents
+    ]
+    answers = evaluator.answers(
+        prompts,
+        samples,
+        text,
+        greedy=True,
+        seed=evaluate.seed,
+        batch_size=evaluate.batch_size,
+        said=journal.say,
+    )
+    return Asked(evaluator, documents, prompts, answers)
+
+
+def _table(asked: Asked, samples: int, judge: Judge, encoder: Encoder | None) -> pa.Table:
+    """The rows of every decoding, as `_measured` makes them."""
+    answers = {"greedy": asked.greedy, "sampled": asked.sampled(samples)}
+    rewards = _by_decoding(asked.evaluator, asked.prompts, answers)
+    tables = [
+        _measured(
+            decoding, asked.evaluator, asked.documents, asked.prompts, some, rewards[decoding], judge, encoder
+        )
+        for decoding, some in answers.items()
+    ]
+    return pa.concat_tables(tables)
+
+
+def _best_of(asked: Asked, most: int, judge: Judge, journal: Journal, path: Path) -> list[dict[str, float]]:
+    """The means of the best of n by n; the rows of all samples go to `path`."""
+    answers = asked.sampled(most)
+    rows = upper_line.measured(
+        asked.evaluator, asked.documents, asked.prompts, answers, judge.kind, journal.say
+    )
+    _write(path, rows)
+    return upper_line.points(rows, most)
+
+
+def _way(
+    asked: Asked,
+    on_the_way: Sequence[Snapshot],
+    evaluate: Evaluate,
+    text: Text,
+    worth: str | None,
+    journal: Journal,
+    path: Path,
+) -> list[dict[str, float | int]]:
+    """The means of the snapshots and of the model itself on the first prompts; their rows go to `path`."""
+    first = slice(evaluate.snapshot_prompts)
+    few = waypoints.Few(asked.documents[first], asked.prompts[first], evaluate, text, worth)
+    end = asked.sampled(evaluate.samples)[first]
+    rows = waypoints.measured(asked.evaluator, on_the_way, few, end, journal.say)
+    _write(path, rows)
+    return waypoints.points(rows)
+
+
+def _write(path: Path, table: pa.Table) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, path)
 
 
 def _measured(
@@ -169,53 +236,6 @@ def _baselines(
         scores = _bertscore(encoder, baseline.texts, list(baseline.documents))["bertscore"]
         found[name]["bertscore"] = round(sum(scores) / len(scores), 6)
     return found
-
-
-def _ranked(
-    evaluator: Evaluator,
-    documents: list[dict[str, Any]],
-    prompts: list[Ids],
-    answers: Answers,
-    judge: Judge,
-    journal: Journal,
-) -> pa.Table:
-    """One row a document and sample: what fold A's reward model ranks it by, and what it is worth."""
-    predictions = evaluator.texts(answers)
-    known = [document for document, some in zip(documents, answers, strict=True) for _ in some]
-    ranking = reward_model.load(CLIMBED, evaluator.compute, journal.say)
-    ranks, reward = (
-        [score for some in evaluator.rewards(prompts, answers, each) for score in some]
-        for each in (ranking, evaluator.reward)
-    )
-    gold = texts.judged(predictions, known, judge.kind)
-    return pa.table(
-        {
-            "id": [document["id"] for document in known],
-            "sample": [place for some in answers for place in range(len(some))],
-            "prediction": predictions,
-            "ranking": ranks,
-            **{name: values for name, values in gold.items() if name == "gold"},
-            "reward": reward,
-            **({} if gold else {"rougeL": texts.overlap(predictions, known)["rougeL"]}),
-        }
-    )
-
-
-def _best_of(ranked: pa.Table, most: int) -> list[dict[str, float]]:
-    """Means of the best of n by n, rounded to 6 digits; kl_bound, in nats a sequence, is an upper bound of its KL."""
-    names = [name for name in ranked.column_names if name not in ("id", "sample", "prediction")]
-    values = {name: ranked.column(name).to_numpy().reshape(-1, most) for name in names}
-    return [
-        {
-            "n": n,
-            "kl_bound": round(best_of.kl_bound(n), 6),
-            **{
-                name: round(float(best_of.expected(values["ranking"], each, n).mean()), 6)
-                for name, each in values.items()
-            },
-        }
-        for n in best_of.sizes(most)
-    ]
 
 
 def _by_decoding(
