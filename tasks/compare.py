@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +19,16 @@ from tasks.measures import (
     examples,
     frontier_told,
     given,
-    intervals,
     judges,
+    language,
+    markdown,
     page,
     series,
-    tables,
+    terminal,
     trust,
 )
 from tasks.measures.alarms import alarms
+from tasks.measures.blocks import Extras
 from tasks.measures.evaluations import DECODINGS, SFT, SHARED, Evaluation, ranked, read_all
 from tasks.measures.frontier import Frontier
 from tasks.parameters import Branches, Compare, Duel
@@ -34,6 +36,7 @@ from tasks.refusal import Refusal
 from tasks.settings import Tuning
 
 JSON, HTML, MARKDOWN = (Path(f"reports/comparison.{kind}") for kind in ("json", "html", "md"))
+REPORTS = {"html": page.html, "md": markdown.markdown}  # one file of each a language
 PLOTS = Path("reports/plots")
 DISPLACEMENT = ("chosen_logp_change_nats", "likelihood_displacement", "train_margin")
 
@@ -41,7 +44,7 @@ DISPLACEMENT = ("chosen_logp_change_nats", "likelihood_displacement", "train_mar
 def run(
     compare: Compare, branches: Branches, seeds: list[int], tuning: dict[str, Tuning], duel: Duel
 ) -> dict[str, float | int | str | bool | None]:
-    """The headline's means and how many pairs were told apart; writes reports/comparison.{json,html,md} and plots."""
+    """The headline's means and how many pairs were told apart; writes reports/comparison.* and reports/plots."""
     entries = branches.entries()
     if not entries:
         raise Refusal("params.yaml: branches", "there is no branch to compare", "add an entry under branches")
@@ -50,18 +53,23 @@ def run(
         given.of(name, branches.family(name), entry, tuning.get(name)) for name, entry in entries.items()
     ]
     records = {path.stem: _metrics(path) for path in sorted(held.METRICS.glob("*.json"))}
-    agreed = contract.agreed(evaluations, every, seeds, records)
-    values = comparison.gathered(evaluations, list(entries), seeds)
-    found = compared(compare, every, seeds, evaluations, values, list(duel.judges)) | {
-        "contract": comparison.rounded(agreed._asdict())
+    agreed = {
+        each: _spoken(each, contract.agreed, evaluations, every, seeds, records)
+        for each in language.LANGUAGES
     }
-    extras = page.Extras(
+    values = comparison.gathered(evaluations, list(entries), seeds)
+    found = compared(compare, every, seeds, evaluations, values, list(duel.judges))
+    found["warnings"] += trust.circular(every, records)
+    found["contract"] = comparison.rounded(agreed[language.ENGLISH]._asdict())
+    extras = Extras(
         examples=examples.chosen(evaluations, values["greedy"], found["headline"], seeds, compare.seed),
-        differences=_differences(values["greedy"], found["headline"]),
+        greedy=values["greedy"],
         costs={branch: [costs.of(f"align-{branch}-{seed}") for seed in seeds] for branch in entries},
     )
-    _write(HTML, page.html(found, extras))
-    _write(MARKDOWN, page.markdown(found, extras))
+    for each, contracted in agreed.items():
+        told_here = found | {"contract": found["contract"] | {"differences": contracted.differences}}
+        for kind, write in REPORTS.items():
+            _write(JSON.with_name(f"{page.FILES[each]}.{kind}"), _spoken(each, write, told_here, extras))
     _write(JSON, as_json(found))
     for name, text in series.tables(found, _curves(entries, seeds)).items():
         _write(PLOTS / name, text)
@@ -71,7 +79,7 @@ def run(
 
 def table(found: dict[str, Any]) -> Group:
     """A comparison's rich tables, for the end of a run: what each branch was given, and what it came to."""
-    return Group(given.printed(found), tables.printed(found))
+    return terminal.printed(found)
 
 
 def as_json(found: dict[str, Any]) -> str:
@@ -150,13 +158,10 @@ def told(found: Mapping[str, Any]) -> dict[str, float | int | str | bool | None]
     }
 
 
-def _differences(greedy: comparison.Models, measure: str) -> dict[str, Any]:
-    """Branch minus SFT on `measure`, one value a prompt [P], by branch."""
-    return {
-        name: intervals.difference(found[measure], greedy[SFT][measure])
-        for name, found in greedy.items()
-        if name != SFT
-    }
+def _spoken(each: str, write: Callable[..., Any], *given: Any) -> Any:
+    """What `write` gives while this language is spoken."""
+    with language.speaking(each):
+        return write(*given)
 
 
 def _displacement(branch: str, seeds: Sequence[int]) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,13 +11,15 @@ import numpy as np
 from tasks.measures.comparison import HIGHER, Bootstrap, Models
 from tasks.measures.evaluations import SFT, Evaluation
 from tasks.measures.intervals import difference
+from tasks.measures.language import both, phrase, say
+from tasks.measures.tables import DECODED
 
 SUSPECT = {  # more of these than SFT has
-    "no_eos": "summaries that never end themselves",
-    "repetition": "repetition",
-    "invented_numbers": "invented numbers",
+    "no_eos": phrase("summaries that never end themselves"),
+    "repetition": phrase("repetition"),
+    "invented_numbers": phrase("invented numbers"),
 }
-Alarm = dict[str, str]  # kind, branch, text
+Alarm = dict[str, str]  # kind, branch, text, text_ko
 
 
 def alarms(
@@ -49,24 +52,20 @@ def over_optimised(
     """
     rows, found = [None, *range(len(seeds))], []  # None: all seeds together
     for branch in (name for name in models if name != SFT):
-        both = {
+        gained = {
             row: np.stack([_to_sft(models, branch, each, row) for each in ("reward", measure)])
             for row in rows
         }
         caught = {}
-        for row, pair_2P in both.items():
+        for row, pair_2P in gained.items():
             if pair_2P[0].mean() > 0 > pair_2P[1].mean():  # else no interval can be clear on both
                 reward, gold = bootstrap(pair_2P)
                 if reward.low > 0 > gold.high:
                     caught[row] = (reward.mean, gold.mean)
         if caught:
-            singly = ", ".join(str(seeds[row]) for row in caught if row is not None) or "none alone"
-            reward, gold = next(iter(caught.values()))
-            text = (
-                f"{branch} is over-optimised ({decoding}, seeds: {singly}): reward {reward:+.3f} against "
-                f"{SFT}, {measure} {gold:+.3f}. It learned to please the reward model."
-            )
-            found.append({"kind": "over-optimisation", "branch": branch, "text": text})
+            singly = [seeds[row] for row in caught if row is not None]
+            text = partial(_over_optimised, branch, decoding, singly, measure, next(iter(caught.values())))
+            found.append({"kind": "over-optimisation", "branch": branch, **both(text)})
     return found
 
 
@@ -74,9 +73,9 @@ def below_zero(sampled: Models, bootstrap: Bootstrap) -> list[Alarm]:
     """Branches whose KL estimate lies clearly below 0, which a KL cannot."""
     names = [name for name in sampled if name != SFT]
     found = bootstrap(np.stack([sampled[name]["kl_k1"].mean(axis=0) for name in names]))
-    text = "The KL of {} is below 0: its texts were not drawn from the model that scored them."
+    text = phrase("The KL of {branch} is below 0: its texts were not drawn from the model that scored them.")
     return [
-        {"kind": "kl", "branch": name, "text": text.format(name)}
+        {"kind": "kl", "branch": name, **both(partial(say, text, branch=name))}
         for name, kl in zip(names, found, strict=True)
         if kl.high < 0
     ]
@@ -90,11 +89,7 @@ def suspect(differences: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Alar
             if row["right"] == SFT and row["measure"] in SUSPECT and row["verdict"] == HIGHER:
                 caught.setdefault((row["measure"], row["left"]), []).append(decoding)
     return [
-        {
-            "kind": measure,
-            "branch": branch,
-            "text": f"{branch} has more {SUSPECT[measure]} than {SFT} ({', '.join(decodings)}).",
-        }
+        {"kind": measure, "branch": branch, **both(partial(_suspect, branch, measure, decodings))}
         for (measure, branch), decodings in caught.items()
     ]
 
@@ -106,8 +101,36 @@ def partial_gold(evaluations: Sequence[Evaluation]) -> list[Alarm]:
     present = sum(int(np.isfinite(values).sum()) for values in gold)
     if present in (0, total):
         return []
-    text = f"Gold is there for {present} of {total} rows only; it is left out and the headline is ROUGE-L."
-    return [{"kind": "gold", "branch": SFT, "text": text}]
+    text = phrase(
+        "Gold is there for {present} of {total} rows only; it is left out and the headline is ROUGE-L."
+    )
+    return [{"kind": "gold", "branch": SFT, **both(partial(say, text, present=present, total=total))}]
+
+
+def _over_optimised(
+    branch: str, decoding: str, singly: Sequence[int], measure: str, gained: tuple[float, float]
+) -> str:
+    return say(
+        "{branch} is over-optimised ({decoding}, seeds: {seeds}): reward {reward} against {sft}, {measure} {gold}. "
+        "It learned to please the reward model.",
+        branch=branch,
+        decoding=say(DECODED[decoding]),
+        seeds=", ".join(map(str, singly)) or say("none alone"),
+        reward=f"{gained[0]:+.3f}",
+        sft=SFT,
+        measure=measure,
+        gold=f"{gained[1]:+.3f}",
+    )
+
+
+def _suspect(branch: str, measure: str, decodings: Sequence[str]) -> str:
+    return say(
+        "{branch} has more {what} than {sft} ({decodings}).",
+        branch=branch,
+        what=say(SUSPECT[measure]),
+        sft=SFT,
+        decodings=", ".join(say(DECODED[each]) for each in decodings),
+    )
 
 
 def _to_sft(models: Models, branch: str, measure: str, row: int | None) -> np.ndarray:

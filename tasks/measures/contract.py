@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tasks.measures.evaluations import FOLDER, SFT, SHARED, Evaluation
+from tasks.measures.language import phrase, say
 from tasks.measures.trainings import BUDGET, Breach, Record, Records, Trained, again, breaches, short
 from tasks.refusal import Refusal
 
@@ -20,9 +21,12 @@ TERMS = (
 )  # fmt: skip
 WHERE_TOLD = ("signatures",)  # terms that an evaluation need not have
 WORDS = {
-    "tokens": "tokens trained on",
-    "generated_tokens": "generated tokens",
-    "reward_calls": "reward calls",
+    "tokens": phrase("tokens trained on"),
+    "generated_tokens": phrase("generated tokens"),
+    "reward_calls": phrase("reward calls"),
+    "steps": phrase("steps"),
+    "examples": phrase("examples"),
+    "trials": phrase("trials"),
 }
 
 
@@ -54,7 +58,11 @@ def agreed(
         values = [one.first[name] for one in every if one.first[name]]
         terms |= {name: values[0]} if values else {}
     told = {one.given["name"]: _told(one, by_model) for one in every}
-    own = [f"{name} {each}" for name, branch in told.items() for each in branch["differences"]]
+    own = [
+        say("{branch} {difference}", branch=name, difference=each)
+        for name, branch in told.items()
+        for each in branch["differences"]
+    ]
     return Contract(terms, told, [*own, *_budgets(told)])
 
 
@@ -76,21 +84,23 @@ def _declared(one: Trained, evaluations: Mapping[str, Evaluation]) -> Iterator[s
     """What it has or knows besides models/sft and the pairs, in words."""
     given, made, first = one.given, one.made, one.first
     if given["family"] == "base":
-        yield "starts from models/base, without an SFT stage"
+        yield say("starts from models/base, without an SFT stage")
     if given["information"] != "pairs":
-        yield f"knows {given['information']}"
+        yield say("knows {what}", what=say(given["information"]))
     if "teacher" in made:
-        yield f"is taught by {made['teacher']}" + (
-            ", the judge itself" if made.get("teacher_is_judge") else ""
-        )
+        if made.get("teacher_is_judge"):
+            yield say("is taught by {teacher}, the judge itself", teacher=made["teacher"])
+        else:
+            yield say("is taught by {teacher}", teacher=made["teacher"])
     if first["pairs_sha256"] is None:
-        yield "learns from other data than the pairs"
+        yield say("learns from other data than the pairs")
     if first["engine"] != "gallim":
-        yield f"is trained by {first['engine']}"
+        yield say("is trained by {engine}", engine=first["engine"])
     here = _term(evaluations[SFT], "numerics")
     other = {_term(evaluations[f"{given['name']}-{seed}"], "numerics") for seed in one.runs} - {here}
     if other:
-        yield f"is evaluated by {', '.join(sorted(map(str, other)))}, {SFT} by {here}"
+        others = ", ".join(sorted(map(str, other)))
+        yield say("is evaluated by {other}, {sft} by {here}", other=others, sft=SFT, here=here)
 
 
 def _budgets(branches: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
@@ -100,7 +110,7 @@ def _budgets(branches: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         ordered = sorted(counts, key=lambda name: counts[name][quantity])
         least, most = (f"{counts[name][quantity]:,} ({name})" for name in (ordered[0], ordered[-1]))
         if counts[ordered[0]][quantity] != counts[ordered[-1]][quantity]:
-            yield f"{WORDS.get(quantity, quantity)}: {least} to {most}"
+            yield say("{quantity}: {least} to {most}", quantity=say(WORDS[quantity]), least=least, most=most)
 
 
 def _term(evaluation: Evaluation, name: str) -> Any:

@@ -17,15 +17,16 @@ from tasks.measures import length_controlled
 from tasks.measures.comparison import Bootstrap, Models
 from tasks.measures.contests import Pair, pairs
 from tasks.measures.intervals import Interval
+from tasks.measures.language import phrase, say
 
 TIE = 1e-6  # scores no further apart are equal: comparison.json tells no more, and a batch's rounding is below it
 
 EXACT = "exact"
 LABELS = {
-    EXACT: "exact judge",
-    "rouge": "ROUGE (mean of 1, 2 and L)",
-    "rougeL": "ROUGE-L",
-    "reward": "reward model (fold B)",
+    EXACT: phrase("exact judge"),
+    "rouge": phrase("ROUGE (mean of 1, 2 and L)"),
+    "rougeL": phrase("ROUGE-L"),
+    "reward": phrase("reward model (fold B)"),
 }
 
 
@@ -46,7 +47,7 @@ class Duels(NamedTuple):
 
 def label(name: str) -> str:
     """A judge's name for readers."""
-    return LABELS.get(name, name)
+    return say(LABELS[name]) if name in LABELS else name
 
 
 def pointwise(models: Models, judge: str, measure: str) -> list[Duels]:

@@ -10,9 +10,13 @@ import numpy as np
 from tasks.measures.comparison import Models
 from tasks.measures.evaluations import SFT, Evaluation, documents
 from tasks.measures.intervals import difference
+from tasks.measures.language import phrase, say
+from tasks.measures.tables import label
 
 EXTREMES = 3  # gains, and as many losses
 RANDOM = 2
+LARGE_GAIN = phrase("large gain of {branch}: {gained} {measure}")
+LARGE_LOSS = phrase("large loss of {branch}: {gained} {measure}")
 
 
 class Text(NamedTuple):
@@ -24,11 +28,19 @@ class Text(NamedTuple):
     mean: float
 
 
+class Gain(NamedTuple):
+    """The branch that gained most here against SFT, or lost most, and how much, on `measure`."""
+
+    branch: str
+    gained: float
+    measure: str
+
+
 class Example(NamedTuple):
-    """One document with its reference and every model's summary; `why` says how it was picked."""
+    """One document with its reference and every model's summary; `picked` says why it is here."""
 
     id: str
-    why: str
+    picked: Gain | None  # None: drawn at random
     document: str
     reference: str
     texts: tuple[Text, ...]
@@ -47,7 +59,7 @@ def chosen(
         if each.model in models.values()
     }
     found = []
-    for place, why in _places(greedy, measure, len(ids), seed):
+    for place, picked in _places(greedy, measure, len(ids), seed):
         shown = tuple(
             Text(
                 model,
@@ -58,23 +70,32 @@ def chosen(
             for name, model in models.items()
         )
         document, reference = rows[ids[place]]
-        found.append(Example(ids[place], why, document, reference, shown))
+        found.append(Example(ids[place], picked, document, reference, shown))
     return found
 
 
-def _places(greedy: Models, measure: str, count: int, seed: int) -> list[tuple[int, str]]:
+def why(example: Example) -> str:
+    """How the example was picked, in words."""
+    picked = example.picked
+    if picked is None:
+        return say("drawn at random")
+    template = LARGE_GAIN if picked.gained > 0 else LARGE_LOSS
+    return say(template, branch=picked.branch, gained=f"{picked.gained:+.3f}", measure=label(picked.measure))
+
+
+def _places(greedy: Models, measure: str, count: int, seed: int) -> list[tuple[int, Gain | None]]:
     """Places in the order of prompts, each once, and why: extremes over all branches first."""
     names = [name for name in greedy if name != SFT]
     gains_BP = np.stack([difference(greedy[name][measure], greedy[SFT][measure]) for name in names])
-    taken: dict[int, str] = {}
-    for sign, word in ((1, "gain"), (-1, "loss")):
+    taken: dict[int, Gain | None] = {}
+    for sign in (1, -1):
         best_P = (sign * gains_BP).max(axis=0)
         order = [
             place for place in np.argsort(-best_P, kind="stable") if best_P[place] > 0 and place not in taken
         ]
         for place in order[:EXTREMES]:
             branch = int((sign * gains_BP[:, place]).argmax())
-            taken[int(place)] = f"large {word} of {names[branch]}: {gains_BP[branch, place]:+.3f} {measure}"
+            taken[int(place)] = Gain(names[branch], float(gains_BP[branch, place]), measure)
     rest = [place for place in range(count) if place not in taken]
     drawn = np.random.default_rng(seed).permutation(len(rest))[:RANDOM]
-    return [*taken.items(), *((rest[place], "drawn at random") for place in sorted(drawn))]
+    return [*taken.items(), *((rest[place], None) for place in sorted(drawn))]

@@ -8,21 +8,22 @@ from typing import Any
 import rich.table
 import rich.text
 
+from tasks.measures.language import both, phrase, say
 from tasks.measures.tables import Found, Table
 from tasks.settings import Branch, Tuning
 
-BY_HAND = "0: settings by hand"
-CHANGED = ", then changed by hand"
+BY_HAND = phrase("0: settings by hand")
+CHANGED = phrase("{trials}, then changed by hand")
 WALK = ("optimisation.learning_rate", "optimisation.steps", "optimisation.batch_size")
 SPENT = {
-    "steps": "steps",
-    "examples": "examples",
-    "tokens": "tokens trained on",
-    "generated_tokens": "tokens generated",
-    "reward_calls": "reward calls",
+    "steps": phrase("steps"),
+    "examples": phrase("examples"),
+    "tokens": phrase("tokens trained on"),
+    "generated_tokens": phrase("tokens generated"),
+    "reward_calls": phrase("reward calls"),
 }
-TITLE = "What each branch was given"
-NOTE = (
+TITLE = phrase("What each branch was given")
+NOTE = phrase(
     "Trials: trainings on the validation split from which the settings were chosen (make tune). "
     "A start from models/base has no SFT stage behind it: that branch is a whole recipe. "
     "Steps to reward calls: of one training, the mean over seeds, with what was generated and judged for rows of its "
@@ -50,21 +51,13 @@ def of(name: str, family: str, entry: Branch, tuning: Tuning | None) -> dict[str
 def table(found: Found) -> Table:
     """One row a branch."""
     rows = [
-        [branch[key] for key in ("name", "method", "family", "start", "information")]
+        [*(branch[key] for key in ("name", "method", "family", "start")), say(branch["information"])]
         + [_said(branch["settings"]), *_spent(found, branch["name"]), _budget(branch)]
         for branch in found["branches"]
     ]
-    header = [
-        "branch",
-        "method",
-        "family",
-        "starts from",
-        "knows",
-        "settings",
-        *SPENT.values(),
-        "tuning trials",
-    ]
-    return Table(TITLE, header, rows, NOTE, words=True)
+    header = [say("branch"), say("method"), say("family"), say("starts from"), say("knows"), say("settings")]
+    header += [*map(say, SPENT.values()), say("tuning trials")]
+    return Table(say(TITLE), header, rows, say(NOTE), words=True)
 
 
 def printed(found: Found) -> rich.table.Table:
@@ -83,28 +76,32 @@ def printed(found: Found) -> rich.table.Table:
 
 def alarms(branches: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
     """A warning where some branches were tuned by more trials than others."""
-    budgets: dict[str, list[str]] = {}
-    for branch in branches:
-        budgets.setdefault(_budget(branch), []).append(branch["name"])
-    if len(budgets) < 2:
+
+    def text() -> str:
+        budgets: dict[str, list[str]] = {}
+        for branch in branches:
+            budgets.setdefault(_budget(branch), []).append(branch["name"])
+        each = "; ".join(f"{', '.join(names)} ({budget})" for budget, names in budgets.items())
+        return say(
+            "Tuning budgets differ: {each}. Differences between these branches say nothing about their methods.",
+            each=each,
+        )
+
+    if len({_budget(branch) for branch in branches}) < 2:
         return []
-    each = "; ".join(f"{', '.join(names)} ({budget})" for budget, names in budgets.items())
-    text = (
-        f"Tuning budgets differ: {each}. Differences between these branches say nothing about their methods."
-    )
-    return [{"kind": "budget", "branch": branches[0]["name"], "text": text}]
+    return [{"kind": "budget", "branch": branches[0]["name"], **both(text)}]
 
 
 def _information(family: str, entry: Branch) -> str:
     """What it learns from; whoever sees the judge itself knows more than the others."""
     if family == "feedback":
-        return "a teacher's scores of several sources' answers"
+        return phrase("a teacher's scores of several sources' answers")
     reward, ratings = getattr(entry, "reward", None), getattr(entry, "ratings", None)
     if reward:
-        return {"model": "the pairs' reward model", "judge": "the judge itself"}[reward]
+        return {"model": phrase("the pairs' reward model"), "judge": phrase("the judge itself")}[reward]
     if ratings:
-        return {"pairs": "pairs, each side alone", "own": "rated rows"}[ratings]
-    return "pairs"
+        return {"pairs": phrase("pairs, each side alone"), "own": phrase("rated rows")}[ratings]
+    return phrase("pairs")
 
 
 def _flat(block: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -135,5 +132,6 @@ def _spent(found: Found, name: str) -> list[str]:
 
 def _budget(branch: Mapping[str, Any]) -> str:
     if not branch["trials"]:
-        return BY_HAND
-    return f"{branch['trials']}{CHANGED if branch['tuned_settings_changed'] else ''}"
+        return say(BY_HAND)
+    trials = branch["trials"]
+    return say(CHANGED, trials=trials) if branch["tuned_settings_changed"] else str(trials)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from tasks.measures.comparison import HIGHER, LOWER
 from tasks.measures.definitions import DEFINITIONS
 from tasks.measures.evaluations import SFT
-from tasks.measures.tables import BASELINES, Found, Table
-
-MARKS = {HIGHER: " ▲", LOWER: " ▼"}
+from tasks.measures.language import say
+from tasks.measures.tables import BASELINES, MARKS, Found, Table
 
 
 def measures(found: Found) -> Table:
@@ -21,26 +19,27 @@ def measures(found: Found) -> Table:
         cells = [f"{scores[SFT][name]['mean']:.3f}"]
         for model in scores:
             if model != SFT:
-                mark = MARKS.get(verdicts[model, name]["verdict"], "") if (model, name) in verdicts else ""
+                mark = MARKS[verdicts[model, name]["verdict"]] if (model, name) in verdicts else ""
                 cells.append(f"{scores[model][name]['mean']:.3f}{mark}")
         cells += [f"{baselines[each][name]:.3f}" if name in baselines[each] else "-" for each in given]
-        rows.append([DEFINITIONS[name].label, DEFINITIONS[name].better, *cells])
-    header = ["measure", "better", *scores, *(BASELINES[name] for name in given)]
-    note = (
+        rows.append([say(DEFINITIONS[name].label), say(DEFINITIONS[name].better), *cells])
+    header = [say("measure"), say("better"), *scores, *(say(BASELINES[name]) for name in given)]
+    note = say(
         "Means of greedy summaries. ▲ or ▼: the interval of the paired difference to sft lies above or below 0; "
         "with so many measures some do by chance. Read overlap as the distance from its floor, another document's "
         "reference."
     )
-    return Table("Measures of the text, greedy", header, rows, note)
+    return Table(say("Measures of the text, greedy"), header, rows, note)
 
 
 def signed(found: Found) -> Table:
     """What each measure is, and the signature that figures must share to be compared."""
     rows = [
-        [DEFINITIONS[name].label, DEFINITIONS[name].meaning, found["signatures"].get(name, "-")]
+        [say(DEFINITIONS[name].label), say(DEFINITIONS[name].meaning), found["signatures"].get(name, "-")]
         for name in _told(found)
     ]
-    return Table("Measures and their signatures", ["measure", "what it is", "signature"], rows, words=True)
+    header = [say("measure"), say("what it is"), say("signature")]
+    return Table(say("Measures and their signatures"), header, rows, words=True)
 
 
 def _told(found: Found) -> list[str]:

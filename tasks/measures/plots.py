@@ -19,6 +19,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from tasks.measures.evaluations import SFT
+from tasks.measures.language import say
 from tasks.measures.tables import Found, label, names, pairs
 
 INK, MUTED, GRID, PAPER = "#fd0001", "#fd0002", "#fd0003", "#fd0004"
@@ -29,6 +30,8 @@ VARIABLES = {INK: "ink", MUTED: "muted", GRID: "grid", PAPER: "paper"} | {
 }
 DOT: dict[str, Any] = {"s": 46, "edgecolors": PAPER, "linewidths": 0.8, "zorder": 3}
 WIDTH = 8.6  # inches
+PAIRS = 21  # of six branches; where there are more, those with SFT alone are drawn
+DRAWN = re.compile(r' (?:d|x|y|transform)="[^"]*"')  # attributes that hold places
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "font.family": "sans-serif",
@@ -66,8 +69,8 @@ def means(found: Found) -> str:
         for place, (name, colour, marker) in enumerate(rows):
             both = [found["scores"][decoding][name][measure] for decoding in ("greedy", "sampled")]
             _ranges(axes, place, both, "mean", colour, marker)
-        _rows(axes, [name for name, _, _ in rows])
-        title = f"Mean {label(measure)} with interval (filled: greedy, hollow: sampled)"
+        in_rows(axes, [name for name, _, _ in rows])
+        title = say("Mean {measure} with interval (filled: greedy, hollow: sampled)", measure=label(measure))
         axes.set(title=title, xlabel=label(measure))
 
     return svg("means", 0.9 + 0.42 * len(rows), draw)
@@ -76,16 +79,18 @@ def means(found: Found) -> str:
 def differences(found: Found) -> str:
     """Every paired difference on the headline with its own interval."""
     rows, colours = pairs(found), {name: (colour, marker) for name, colour, marker in series(found)}
+    if len(rows) > PAIRS:
+        rows = [both for both in rows if both[0]["right"] == SFT]
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
         axes.axvline(0, color=INK, linewidth=0.9)
         for place, both in enumerate(rows):
             _ranges(axes, place, both, "difference", *colours[both[0]["left"]])
-        _rows(axes, [f"{greedy['left']} − {greedy['right']}" for greedy, _ in rows])
+        in_rows(axes, [f"{greedy['left']} − {greedy['right']}" for greedy, _ in rows])
         axes.set(
-            title="Paired differences with interval (filled: greedy, hollow: sampled)",
-            xlabel=f"difference in {label(found['headline'])}",
+            title=say("Paired differences with interval (filled: greedy, hollow: sampled)"),
+            xlabel=say("difference in {measure}", measure=label(found["headline"])),
         )
 
     return svg("differences", 0.9 + 0.42 * len(rows), draw)
@@ -104,7 +109,7 @@ def distributions(found: Found, differences_P: Mapping[str, np.ndarray]) -> str:
             values = np.round(differences_P[name], 9)
             axes.hist(values, bins=np.linspace(-edge, edge, 32), color=colour, zorder=2)
             axes.axvline(0, color=INK, linewidth=0.9)
-            shares = [f"{word} {100 * share.mean():.0f} %" for word, share in _thirds(values)]
+            shares = _thirds(values)
             axes.set(title=name, xlabel=", ".join(shares))
             axes.tick_params(labelbottom=True)
         for axes in panels[len(branches) :]:
@@ -126,8 +131,9 @@ def seeds(found: Found) -> str:
             x = spreads[name][measure]["by_seed"]
             axes.plot([min(x), max(x)], [place, place], color=colour, linewidth=1.2, alpha=0.5)
             axes.scatter(x, [place] * len(x), c=colour, marker=marker, **DOT)
-        _rows(axes, [name for name, _, _ in branches])
-        axes.set(title=f"{label(measure)} of every seed, greedy (dashed: sft)", xlabel=label(measure))
+        in_rows(axes, [name for name, _, _ in branches])
+        title = say("{measure} of every seed, greedy (dashed: sft)", measure=label(measure))
+        axes.set(title=title, xlabel=label(measure))
 
     return svg("seeds", 0.9 + 0.36 * len(branches), draw)
 
@@ -141,8 +147,10 @@ def series(found: Found) -> list[tuple[str, str, str]]:
     return rows
 
 
-def _thirds(values: np.ndarray) -> list[tuple[str, np.ndarray]]:
-    return [("worse", values < 0), ("same", values == 0), ("better", values > 0)]
+def _thirds(values: np.ndarray) -> list[str]:
+    """How many are worse, the same and better, in words."""
+    found = ((say("worse"), values < 0), (say("same"), values == 0), (say("better"), values > 0))
+    return [f"{word} {100 * which.mean():.0f} %" for word, which in found]
 
 
 def _ranges(
@@ -154,7 +162,7 @@ def _ranges(
         axes.plot(found[middle], place + offset, marker, color=colour, markerfacecolor=face, markersize=6)
 
 
-def _rows(axes: Axes, labels: Sequence[str]) -> None:
+def in_rows(axes: Axes, labels: Sequence[str]) -> None:
     axes.set_yticks(range(len(labels)), labels)
     axes.set_ylim(len(labels) - 0.5, -0.5)
     axes.grid(visible=False, axis="y")
@@ -183,6 +191,7 @@ def _inline(text: str, name: str) -> str:
     text = re.sub(r' id="([^"]+)"', lambda match: match.group() if match.group(1) in used else "", text)
     for colour, variable in VARIABLES.items():
         text = text.replace(colour, f"var(--{variable})")
+    text = DRAWN.sub(lambda match: re.sub(r"(\.\d\d)\d+", r"\1", match.group()), text)  # a point is 1/72 inch
     for size in ("width", "height"):  # the viewBox stays; CSS gives the size
         text = re.sub(rf'(<svg[^>]*?) {size}="[^"]*"', r"\1", text, count=1)
     return text.replace("<svg", f'<svg role="img" aria-label="{name}"', 1).strip()

@@ -10,10 +10,11 @@ from matplotlib.figure import Figure
 
 from tasks.measures.evaluations import SFT
 from tasks.measures.frontier import CLIMBED
+from tasks.measures.language import phrase, say
 from tasks.measures.plots import DOT, INK, MUTED, series, svg
 from tasks.measures.tables import Found, label
 
-ONSET = "over-optimisation sets in"
+ONSET = phrase("over-optimisation sets in")
 RING: dict[str, Any] = {"s": 170, "facecolors": "none", "edgecolors": INK, "linewidths": 1.3, "zorder": 4}
 
 
@@ -58,7 +59,7 @@ def ways(found: Found) -> str:
             _best_of(axes, frontier["best_of"], measure)
             _level(axes, start[1][0])
             if set_in:
-                axes.scatter([], [], label=ONSET, **RING)
+                axes.scatter([], [], label=say(ONSET), **RING)
         _legend(figure)
 
     return svg("frontier-steps", 3.5, draw)
@@ -67,8 +68,8 @@ def ways(found: Found) -> str:
 def _panels(figure: Figure, measures: Sequence[str]) -> list[tuple[Axes, str]]:
     found = list(zip(figure.subplots(1, len(measures)), measures, strict=True))
     for axes, measure in found:
-        title = f"{label(measure)} against KL"
-        axes.set(title=title, xlabel="KL to sft, nats a sequence", ylabel=label(measure))
+        title = say("{measure} against KL", measure=label(measure))
+        axes.set(title=title, xlabel=say("KL to sft, nats a sequence"), ylabel=label(measure))
     return found
 
 
@@ -90,7 +91,7 @@ def _best_of(axes: Axes, points: Sequence[Mapping[str, Any]], measure: str) -> N
     if not points:
         return
     x, y = [point["kl_bound"] for point in points], [point[measure]["mean"] for point in points]
-    name = f"Best-of-N of {SFT} (KL bound)"
+    name = say("Best-of-N of {sft} (KL bound)", sft=SFT)
     axes.plot(x, y, color=MUTED, linewidth=1.2, linestyle="--", marker="x", markersize=4, label=name)
     for point, place in zip(points, zip(x, y, strict=True), strict=True):
         text = axes.annotate(str(point["n"]), place, xytext=(3, -9), textcoords="offset points", fontsize=7)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from tasks.measures.alarms import Alarm
 from tasks.measures.comparison import Bootstrap
 from tasks.measures.duels import Duels, label
 from tasks.measures.evaluations import SFT
+from tasks.measures.language import both, phrase, say
 from tasks.refusal import Refusal
 
 RECORDS = Path("reports/agreement")
@@ -58,30 +60,64 @@ def alarms(judges: Sequence[Mapping[str, Any]]) -> list[Alarm]:
     for judge in judges:
         for measured in [*judge["agreement"], *filter(None, [judge["against_exact"]])]:
             if not agreement.useful(measured):
-                found.append(_alarm(_below(judge["name"], measured)))
+                found.append(_alarm(partial(_below, judge["name"], measured)))
     unknown = [
         judge["name"]
         for judge in judges
         if not (judge["exempt"] or judge["agreement"] or judge["against_exact"])
     ]
     if unknown:
-        names = ", ".join(map(label, unknown))
-        text = f"Nobody measured how far these judges agree with people: {names}. `{COMMAND}` does it on any rated set."
-        found.append(_alarm(text))
+        found.append(_alarm(partial(_unknown, unknown)))
     return found
 
 
-def _alarm(text: str) -> Alarm:
-    return {"kind": "judge", "branch": SFT, "text": text}
+def circular(branches: Sequence[Mapping[str, Any]], records: Mapping[str, Mapping[str, Any]]) -> list[Alarm]:
+    """A warning for each branch that learned from the very judge whose score is the headline.
+
+    branches: as given.of tells of each; records: the files of reports/metrics, by name.
+    """
+    reward = phrase(
+        "{branch} was rewarded in training by the judge itself: its score shows that it learned to please this judge, "
+        "and another judge may say otherwise."
+    )
+    teacher = phrase(
+        "{branch} learned from pairs that the judge itself chose: its score shows that it learned to please this "
+        "judge, and another judge may say otherwise."
+    )
+    found = []
+    for branch in branches:
+        name, made = branch["name"], records.get(f"{branch['family']}-{branch['name']}", {})
+        told = [reward] if branch["information"] == "the judge itself" else []
+        told += [teacher] if made.get("teacher_is_judge") else []
+        found += [
+            {"kind": "circular", "branch": name, **both(partial(say, text, branch=name))} for text in told
+        ]
+    return found
+
+
+def _alarm(text: Callable[[], str]) -> Alarm:
+    return {"kind": "judge", "branch": SFT, **both(text)}
+
+
+def _unknown(judges: Sequence[str]) -> str:
+    return say(
+        "Nobody measured how far these judges agree with people: {judges}. `{command}` does it on any rated set.",
+        judges=", ".join(map(label, judges)),
+        command=COMMAND,
+    )
 
 
 def _below(name: str, measured: Mapping[str, Any]) -> str:
     """What is wrong with a judge that knows no more than lengths."""
-    whom = f"people ({measured['set']})" if "set" in measured else "the exact judge"
+    whom = say("people ({set})", set=measured["set"]) if "set" in measured else say("the exact judge")
     shares = [
-        f"{measured[key]['mean']:.1%}" if measured[key] else "no pair" for key in ("agreement", "longer")
+        f"{measured[key]['mean']:.1%}" if measured[key] else say("no pair") for key in ("agreement", "longer")
     ]
-    return (
-        f"The judge {label(name)} agrees with {whom} on {shares[0]}, 'prefer the longer' on {shares[1]}: "
-        "it is not clearly better than that and than a coin. Do not rank by its win rates."
+    return say(
+        "The judge {judge} agrees with {whom} on {share}, 'prefer the longer' on {longer}: "
+        "it is not clearly better than that and than a coin. Do not rank by its win rates.",
+        judge=label(name),
+        whom=whom,
+        share=shares[0],
+        longer=shares[1],
     )

@@ -8,23 +8,24 @@ from typing import Any
 
 from tasks.measures.duels import label
 from tasks.measures.evaluations import SFT
+from tasks.measures.language import phrase, say
 from tasks.measures.tables import Found, Table, names
 
 Row = Mapping[str, Any]
 COLUMNS = ("agreement", "kappa", "longer", "above_longer")
 STRONGEST = 70  # per cent of colour at a win rate of 0 or 1
-NOTE = (
+NOTE = phrase(
     "Share of prompts on which the row's greedy summary beats the column's, a tie being half a win. ▲ or ▼: the "
     "interval lies above or below one half. Below it, in brackets: the same with the effect of length taken out."
 )
-PAIRS = (
+PAIRS = phrase(
     "Intervals are each pair's own, uncorrected, and decide nothing: the verdicts are on the headline. "
     "Wins, ties and losses count every prompt and seed (seed s meets seed s). At one length: AlpacaEval's "
     "length-controlled win rate, fitted to these very verdicts. Flips: how often the judge's two orders differ, "
     "which is then a tie; '-' for who reads one summary at a time and knows no order. A judge who may stop early "
     "has intervals that hold at all looks together, and no rate at one length."
 )
-JUDGES = (
+JUDGES = phrase(
     "Agreement: of the pairs on which both name a winner, on how many it is the same. Longer: the same of whoever "
     "prefers the longer summary. Gain: credit of the judge less credit of the longer. The exact judge knows the facts "
     "and is exempt."
@@ -34,12 +35,13 @@ JUDGES = (
 def matrices(found: Found) -> str:
     """The page's matrices, one a judge; every name escaped."""
     shown = [_matrix(found, judge["name"]) for judge in found["judges"]]
-    return "".join(shown) + f"<p class=note>{_e(NOTE)}</p>"
+    return "".join(shown) + f"<p class=note>{_e(say(NOTE))}</p>"
 
 
 def tables(found: Found) -> list[Table]:
     """Every pair by every judge, and the judges."""
-    header = ["pair", "judge", "win rate", "wins, ties, losses", "at one length", "abstained", "flips"]
+    header = [say("pair"), say("judge"), say("win rate"), say("wins, ties, losses")]
+    header += [say("at one length"), say("abstained"), say("flips")]
     rows = [
         [
             f"{row['left']} − {row['right']}",
@@ -52,11 +54,12 @@ def tables(found: Found) -> list[Table]:
         ]
         for row in found["win_rates"]
     ]
-    return [Table("Win rates, greedy", header, rows, PAIRS), _judges(found["judges"])]
+    return [Table(say("Win rates, greedy"), header, rows, say(PAIRS)), _judges(found["judges"])]
 
 
 def _judges(judges: Sequence[Row]) -> Table:
-    header = ["judge", "held against", "pairs", "agreement", "kappa", "longer", "gain over longer"]
+    header = [say("judge"), say("held against"), say("pairs"), say("agreement"), say("kappa"), say("longer")]
+    header += [say("gain over longer")]
     rows = []
     for judge in judges:
         exact = [{"set": label("exact"), **judge["against_exact"]}] if judge["against_exact"] else []
@@ -64,15 +67,21 @@ def _judges(judges: Sequence[Row]) -> Table:
             shares = [_interval(measured[key], "mean", "low", "high") for key in COLUMNS]
             rows.append([label(judge["name"]), measured["set"], str(measured["pairs"]), *shares])
         if not judge["agreement"] and not exact:
-            rows.append([label(judge["name"]), "exempt" if judge["exempt"] else "nobody", *["-"] * 5])
-    return Table("Judges, and how far to believe them", header, rows, " ".join([JUDGES, *_endpoints(judges)]))
+            rows.append(
+                [label(judge["name"]), say("exempt") if judge["exempt"] else say("nobody"), *["-"] * 5]
+            )
+    note = " ".join([say(JUDGES), *_endpoints(judges)])
+    return Table(say("Judges, and how far to believe them"), header, rows, note)
 
 
 def _endpoints(judges: Sequence[Row]) -> list[str]:
     """Who the judges behind an endpoint are, and on how much they were asked."""
     return [
-        f"{judge['name']} is {judge['model']} with the rubric {judge['rubric']}, on {judge['prompts']} prompts; "
-        f"{judge['saved']} duels were saved by stopping early."
+        say(
+            "{name} is {model} with the rubric {rubric}, on {prompts} prompts; {saved} duels were saved by stopping "
+            "early.",
+            **{each: judge[each] for each in ("name", "model", "rubric", "prompts", "saved")},
+        )
         for judge in judges
         if "model" in judge
     ]
@@ -87,8 +96,8 @@ def _matrix(found: Found, judge: str) -> str:
         for left in order
     )
     return (
-        f"<h3>Win rates, {_e(label(judge))}</h3><div class=wide><table>"
-        f"<thead><tr><th>row beats column</th>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+        f"<h3>{_e(say('Win rates, {judge}', judge=label(judge)))}</h3><div class=wide><table>"
+        f"<thead><tr><th>{_e(say('row beats column'))}</th>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
 
