@@ -18,7 +18,7 @@ if __name__ == "__main__":  # before prefect is imported, which reads its settin
 from flows import branches, head, pipeline, tuned, worktree
 from tasks import parameters
 
-REPORTS = ("comparison.html", "comparison.md", "comparison.json")
+REPORTS = ("comparison.html", "comparison.ko.html", "comparison.md", "comparison.ko.md", "comparison.json")
 
 
 def main() -> int:

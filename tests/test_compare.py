@@ -158,7 +158,7 @@ def test_a_planted_difference_is_found(project):
         assert row["seeds_agreeing"] == len(SEEDS)
     shown = Path("reports/comparison.html").read_text(encoding="utf-8")
     assert "better is higher than sft on gold" in shown
-    assert shown.count("<table class=words>") == 3  # what each was given, the contract, what each measure is
+    assert "<h1>Take better: higher than sft on gold, +0.1" in shown
 
 
 def test_the_same_model_cannot_be_told_apart(project):
@@ -246,7 +246,8 @@ def test_gold_of_some_rows_only_is_told(project):
 
 def test_json_bytes_are_the_same_and_hold_no_time_and_no_place(project):
     run("better", "twin")
-    first = {path: path.read_bytes() for path in (stage.JSON, stage.HTML, stage.MARKDOWN)}
+    first = {path: path.read_bytes() for path in Path("reports").glob("comparison.*")}
+    assert len(first) == 5  # the JSON, and HTML and Markdown in two languages
     costs = Path(".state/costs")
     run("better", "twin")
     assert first == {path: path.read_bytes() for path in first}
@@ -315,7 +316,7 @@ def test_the_page_escapes_predictions_and_asks_for_nothing(project):
     text = stage.HTML.read_text(encoding="utf-8")
     assert "<script" not in text
     assert "&lt;script&gt;alert(&quot;1&quot;)" in text
-    assert not re.search(r'(src|href)="(?!#)', text)
+    assert re.findall(r'(?:src|href)="(?!#)([^"]*)', text) == ["comparison.ko.html"]
     assert set(re.findall(r"https?://[^\"\s<]+", text)) <= {
         "http://www.w3.org/2000/svg",
         "http://www.w3.org/1999/xlink",
@@ -495,7 +496,7 @@ def test_best_of_n_is_the_upper_line_with_its_intervals(project):
         assert point["reward"]["mean"] == pytest.approx(2 * point["gold"]["mean"], abs=1e-5)
         assert point["gold"]["low"] < point["gold"]["mean"] < point["gold"]["high"]
     shown = f"| 4 | 0.64 | {line[2]['gold']['mean']:.3f} ["
-    assert "## Best-of-N of SFT: what the reward model alone can buy" in stage.MARKDOWN.read_text(
+    assert "### Best-of-N of SFT: what the reward model alone can buy" in stage.MARKDOWN.read_text(
         encoding="utf-8"
     )
     assert shown in stage.MARKDOWN.read_text(encoding="utf-8")
@@ -520,8 +521,8 @@ def test_without_gold_the_line_is_of_rouge(project):
 
 def test_without_a_line_the_page_is_silent_about_it(project):
     assert run("better")["best_of"] == []
-    assert "Best-of-N" not in stage.HTML.read_text(encoding="utf-8")
-    assert "Best-of-N" not in stage.MARKDOWN.read_text(encoding="utf-8")
+    assert "Best-of-N of" not in stage.HTML.read_text(encoding="utf-8")
+    assert "Best-of-N of" not in stage.MARKDOWN.read_text(encoding="utf-8")
 
 
 def test_best_of_n_rows_of_other_prompts_or_none_are_refused(project):

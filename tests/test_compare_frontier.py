@@ -51,7 +51,7 @@ def test_the_report_shows_it(here):
     assert "climbed reward against KL" in page
     assert page.count("Best-of-N of sft (KL bound)") == 2
     assert "No onset of over-optimisation is seen." in page
-    assert "## Onset of over-optimisation" in text
+    assert "### Onset of over-optimisation" in text
     assert "| dpo | 0, 1, 2 | not seen | - | - | - | - |" in text
     assert "| rloo | 1 | 50 % |" in text
 
@@ -100,7 +100,7 @@ def test_without_snapshots_the_report_is_silent_about_them(own):
     assert comparison()["frontier"]["points"] == comparison()["frontier"]["onset"] == []
     page, text = (Path(f"reports/comparison.{kind}").read_text(encoding="utf-8") for kind in ("html", "md"))
     assert 'aria-label="frontier-steps"' not in page
-    assert "Onset" not in text
+    assert "Onset of" not in text
 
 
 def test_a_branch_without_an_onset_is_no_warning():

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["followed", "runs", "track"]
 
 REPORT = Path("reports/comparison.html")
+KOREAN = Path("reports/comparison.ko.html")  # beside it, as it links there
 
 
 def track() -> str:
@@ -85,13 +86,15 @@ def runs() -> dict[str, str]:
 
 
 def _send_report(client: MlflowClient, experiment: str, known: dict[str, Run]) -> bool:
-    """Makes the run of stage compare, whose one file is the report; says whether there was something to do."""
+    """Makes the run of stage compare, whose files are the report; says whether there was something to do."""
     content = _report()
     if content is None or content in known:
         return False
     card = Card(Target("compare"), {}, {**run.lineage(held.Lock().ancestors("compare")), **run.process()})
     made = run.create(client, experiment, card, run.now())
-    client.log_artifact(made, str(REPORT))
+    for path in (REPORT, KOREAN):
+        if path.exists():
+            client.log_artifact(made, str(path))
     run.end(client, made, "FINISHED", (run.now(), {"step": 0}), {CONTENT: content})
     return True
 

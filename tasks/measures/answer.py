@@ -57,7 +57,7 @@ def behind(found: Found) -> list[str]:
     if len(found["seeds"]) < SEEDS_NEEDED:
         said.append(
             say(
-                "The answer is about the models trained here; which method is better in general takes {needed} seeds.",
+                "This is about the models trained here; to say which method is better in general takes {needed} seeds.",
                 needed=SEEDS_NEEDED,
             )
         )
@@ -81,13 +81,20 @@ def listed(names: Sequence[str]) -> str:
 
 def _several(found: Found, names: Sequence[str], costs: Costs) -> str:
     """The challengers, and a fact that may decide between them: no verdict does."""
-    said = say(
-        "{names}: all higher than sft on {measure}, and cannot be told apart from each other",
-        names=say("{first} or {last}", first=", ".join(names[:-1]), last=names[-1])
-        if len(names) <= LISTED
-        else listed(names),
-        measure=label(found["headline"]),
-    )
+    measure = label(found["headline"])
+    if len(names) == 2:
+        said = say(
+            "{first} or {second}: both higher than sft on {measure}, and cannot be told apart",
+            first=names[0],
+            second=names[1],
+            measure=measure,
+        )
+    else:
+        said = say(
+            "One of {names}: all higher than sft on {measure}, and the best of them cannot be told",
+            names=listed(names),
+            measure=measure,
+        )
     return f"{said}{_tie_breaker(found, names, costs)}"
 
 

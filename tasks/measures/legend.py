@@ -23,7 +23,7 @@ def measures(found: Found) -> Table:
                 cells.append(f"{scores[model][name]['mean']:.3f}{mark}")
         cells += [f"{baselines[each][name]:.3f}" if name in baselines[each] else "-" for each in given]
         rows.append([say(DEFINITIONS[name].label), say(DEFINITIONS[name].better), *cells])
-    header = [say("measure"), say("better"), *scores, *(say(BASELINES[name]) for name in given)]
+    header = [say("measure"), say("better if"), *scores, *(say(BASELINES[name]) for name in given)]
     note = say(
         "Means of greedy summaries. ▲ or ▼: the interval of the paired difference to sft lies above or below 0; "
         "with so many measures some do by chance. Read overlap as the distance from its floor, another document's "

@@ -102,8 +102,8 @@ def _marked(text: str, other: str) -> str:
 
 
 def _cell(text: str) -> str:
-    kind = next((f" class={kind}" for sign, kind in SIGNED.items() if sign in text), "")
-    return f"<td{kind}>{escaped(text)}</td>"
+    kind = SIGNED.get(text[:1])  # of a verdict; beside a number the sign says higher or lower, not better
+    return f"<td{f' class={kind}' if kind else ''}>{escaped(text)}</td>"
 
 
 def _unbroken(text: str) -> str:

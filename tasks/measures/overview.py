@@ -13,6 +13,10 @@ from tasks.measures.language import phrase, say
 from tasks.measures.tables import Found, Table, difference, interval, label, names, percent, shown, verdict
 
 SIGNS = {HIGHER: "▲", LOWER: "▼", SAME: "="}
+MEANINGS = {
+    "gold": phrase("the judge's score of a summary, 1 at best"),
+    "rougeL": phrase("overlap with the reference summary, 1 at best"),
+}
 KINDS = {
     "over-optimisation": phrase("over-optimisation"),
     "onset": phrase("onset of over-optimisation"),
@@ -71,8 +75,10 @@ def _against(row: Found, judge: str) -> bool:
 def _note(found: Found, judge: str | None) -> str:
     said = [
         say(
-            "sft is the model that every branch was trained from. In brackets: {percent} intervals. The verdict is "
-            "corrected for the number of pairs; '{same}' does not mean equal.",
+            "sft: the model before preference tuning. {measure}: {meaning}. In brackets: {percent} intervals. The "
+            "verdict is corrected for the number of pairs; '{same}' does not mean equal.",
+            measure=label(found["headline"]),
+            meaning=say(MEANINGS[found["headline"]]),
             percent=percent(found),
             same=verdict(SAME),
         )
