@@ -192,6 +192,25 @@ def test_reward_up_and_gold_down_is_a_warning(project):
     assert caught[1]["text"].startswith("fooled is over-optimised (sampled, seeds: 0, 1): reward +0.4")
 
 
+def test_warnings_are_stored_in_both_languages_and_each_report_has_its_own(project):
+    caught = [alarm for alarm in run("better", "fooled")["warnings"] if alarm["branch"] == "fooled"]
+    assert caught[0]["text_ko"].startswith("fooled: 과최적화되었습니다(탐욕, 시드: 0, 1). sft 대비 보상 +0.4")
+    for name, kept, left in (("comparison", "text", "text_ko"), ("comparison.ko", "text_ko", "text")):
+        shown = Path(f"reports/{name}.html").read_text(encoding="utf-8")
+        assert all(alarm[kept] in shown and alarm[left] not in shown for alarm in caught)
+
+
+def test_what_differs_is_told_in_the_language_of_the_report(project):
+    trained("better-1", engine="trl")
+    trained("better-0", engine="trl")
+    differences = run("better", "twin")["contract"]["differences"]
+    assert differences == ["better is trained by trl"]
+    assert "better is trained by trl" in stage.MARKDOWN.read_text(encoding="utf-8")
+    korean = Path("reports/comparison.ko.md").read_text(encoding="utf-8")
+    assert "better: 학습 도구: trl" in korean
+    assert "is trained by" not in korean
+
+
 def test_a_single_over_optimised_seed_is_a_warning(project):
     write("torn-0", evaluation(60, gold=-0.1, reward=0.4, kl=6.0))
     write("torn-1", evaluation(61, gold=0.1, reward=0.4, kl=6.0))

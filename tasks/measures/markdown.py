@@ -26,7 +26,7 @@ def _first_screen(found: Found, extras: Extras) -> Iterator[str]:
     yield from ("", f"{_m(words.subtitle(found))}.", "")
     yield from (f"- {_m(said)}" for said in answer.behind(found))
     yield ""
-    yield from _table(overview.table(found, extras.costs))
+    yield from (*_table(overview.table(found, extras.costs)), "")
     alarms = [f"- **{_m(say('Warning:'))}** {_m(alarm[page.text()])}" for alarm in found["warnings"]]
     many = len(alarms) > page.OPEN
     yield from (*(_folded(overview.counted(found), alarms) if many else alarms), "")
@@ -44,7 +44,7 @@ def _block(block: Block) -> Iterator[str]:
     """Nothing for plots, examples and matrices."""
     match block:
         case Table():
-            title = [f"### {_m(block.title)}", ""]
+            title = [f"### {_m(block.title)}", ""] if block.title else []
             if len(block.rows) > ROWS:
                 count = say("{count} rows", count=len(block.rows))
                 yield from (*title, *_folded(count, [*_table(block)]))

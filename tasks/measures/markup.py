@@ -26,10 +26,10 @@ def block(given: Block) -> str:
     """Any block."""
     match given:
         case Table():
-            shown = table(given)
             if len(given.rows) <= ROWS:
-                return shown
-            return details(say("{title}: {count} rows", title=given.title, count=len(given.rows)), shown)
+                return table(given)
+            summary = say("{title}: {count} rows", title=given.title, count=len(given.rows))
+            return details(summary, table(given._replace(title="")))
         case Figure(draw, caption):
             return f"<figure>{draw()}<figcaption>{escaped(caption)}</figcaption></figure>"
         case Sentences(items):

@@ -47,9 +47,11 @@ def commands(found: Found, costs: Mapping[str, Sequence[Mapping[str, Any]]]) -> 
     commit = next(iter(known)).split()[0] if len(known) == 1 else "<commit>"
     model = f"{names(found)[0]}-{found['seeds'][0]}"
     every = {
-        f"git checkout {commit}": say("the code, params.yaml and dvc.lock of this comparison"),
-        f"{PYTHON} -m dvc checkout": say("models and reports, where this machine or a remote has them"),
-        "make run": say("runs whatever is not there, and compares"),
+        f"git checkout {commit}": say("the code and params.yaml that trained these branches"),
+        "make run": say("takes what DVC's cache has, runs the rest, and compares"),
+        f"{PYTHON} -m dvc checkout": say(
+            "or, beside the dvc.lock of this comparison: its models, and nothing runs"
+        ),
         f"{PYTHON} -m tasks card {model}": say("the card of one model: scores, settings, data, hashes"),
     }
     width = max(map(len, every))
@@ -97,13 +99,13 @@ def switched(found: Found) -> Table:
 
 
 def hashes(found: Found) -> Table:
-    """SHA-256 of what was compared."""
+    """SHA-256 of what was compared; the fold that it stands in has its title."""
     rows = [[name, str(value)] for name, value in found["hashes"].items() if name != "models"]
     rows += [
         [say("weights of {model}", model=name), str(value)]
         for name, value in found["hashes"]["models"].items()
     ]
-    return Table(say("Hashes of what was compared"), [say("what"), "SHA-256"], rows, words=True)
+    return Table("", [say("what"), "SHA-256"], rows, words=True)
 
 
 def _here(there: bool) -> str:

@@ -159,18 +159,19 @@ def test_without_dvc_lock_there_is_nothing_to_show():
     assert list(held.records()) == []
 
 
-def test_the_report_is_the_file_of_compares_run_once(out):
+def test_the_report_is_in_the_files_of_compares_run_once(out):
     lock = YAML(typ="safe").load(Path("dvc.lock"))
     sft = lock["stages"]["sft"]["outs"][0]
-    report = out("reports/comparison.html", "<h1>one</h1>")
-    lock["stages"]["compare"] = {"cmd": "python -m tasks compare", "deps": [sft], "outs": [report]}
+    reports = [out(f"reports/comparison{kind}.html", "<h1>one</h1>") for kind in ("", ".ko")]
+    lock["stages"]["compare"] = {"cmd": "python -m tasks compare", "deps": [sft], "outs": reports}
     YAML().dump(lock, Path("dvc.lock"))
     assert tracking.track().endswith("4 runs added, 0 were there")
     assert tracking.track().endswith("0 runs added, 3 were there")
     client, _ = store.opened()
     found = tracking.runs()
     assert found.keys() == {"experiment", "prepare", "align-dpo-0", "evaluate-dpo-0", "compare"}
-    assert [file.path for file in client.list_artifacts(found["compare"])] == ["comparison.html"]
+    files = {file.path for file in client.list_artifacts(found["compare"])}
+    assert files == {"comparison.html", "comparison.ko.html"}
     assert client.get_run(found["compare"]).data.tags["sft.sha256"] == "5f7"
     Path("reports/comparison.html").write_text("<h1>of another run, which failed before it compared</h1>")
     assert "compare" not in tracking.runs()

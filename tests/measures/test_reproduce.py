@@ -27,8 +27,8 @@ def test_the_commit_is_that_of_the_trainings():
     lines = reproduce.commands(comparison(), costs)
     assert lines[0].startswith(f"git checkout {COMMIT}  # ")
     assert [line.split("  #")[0].strip() for line in lines[1:]] == [
-        ".venv/bin/python -m dvc checkout",
         "make run",
+        ".venv/bin/python -m dvc checkout",
         ".venv/bin/python -m tasks card dpo-3",
     ]
 

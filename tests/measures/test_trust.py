@@ -95,3 +95,21 @@ def test_agreement_with_the_exact_judge_is_counted_over_all_pairs_and_seeds():
     assert found["longer"]["mean"] == 1.0
     silent = [duels("b", "grader", [np.nan] * 3), duels("c", "grader", [np.nan, 0, 1])]
     assert trust.against(exact, silent, Bootstrap(0.95, 1000, 0))["pairs"] == 2
+
+
+def test_who_learned_from_the_judge_itself_is_a_warning_in_both_languages():
+    branches = [
+        {"name": "rloo", "family": "online", "information": "the judge itself"},
+        {"name": "zephyr", "family": "feedback", "information": "a teacher's scores"},
+        {"name": "ddpo", "family": "feedback", "information": "a teacher's scores"},
+        {"name": "dpo", "family": "pairs", "information": "pairs"},
+    ]
+    records = {"feedback-zephyr": {"teacher_is_judge": True}, "feedback-ddpo": {"teacher_is_judge": False}}
+    found = trust.circular(branches, records)
+    assert [(alarm["kind"], alarm["branch"]) for alarm in found] == [
+        ("circular", "rloo"),
+        ("circular", "zephyr"),
+    ]
+    assert found[0]["text"].startswith("rloo was rewarded in training by the judge itself")
+    assert found[1]["text"].startswith("zephyr learned from pairs that the judge itself chose")
+    assert found[1]["text_ko"].startswith("zephyr: 심판이 직접 고른 쌍으로 배웠습니다.")
