@@ -23,6 +23,7 @@ FORM = (
     "dvc.yaml",
     "tasks/methods",
     "tasks/parameters.py",
+    "tasks/sections",
     "tasks/settings.py",
 )  # what it shows
 

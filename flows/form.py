@@ -1,6 +1,6 @@
 """The form behind Prefect's Run button: params.yaml's own sections, with its values as what is filled in.
 
-Every field keeps the type, the bounds and the description that tasks/parameters.py validates by, so Prefect's server
+Every field keeps the type, the bounds and the description that tasks/sections validate by, so Prefect's server
 refuses a bad value before a run exists. Of a section with several kinds (`source`) the form shows the one in use.
 """
 
@@ -12,8 +12,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, create_model
 from ruamel.yaml import YAML
 
-from tasks.parameters import Branches, Parameters, read
+from tasks.parameters import Parameters, read
 from tasks.refusal import Refusal
+from tasks.sections.branches import Branches
 from tasks.settings import Section
 
 EVERYTHING = "everything"

@@ -11,8 +11,8 @@ from tasks import methods
 from tasks.engine import models, snapshots, training
 from tasks.engine.journal import Journal
 from tasks.engine.spent import Spent
-from tasks.parameters import Align
 from tasks.refusal import Refusal
+from tasks.sections.compared import Align
 from tasks.settings import Branch, Compute, Text
 
 TOLERANCE = {"float32": 1e-4, "bfloat16": 0.05}  # of a cached reference against a policy that has not moved

@@ -8,9 +8,10 @@ import pyarrow.parquet as pq
 
 from tasks.engine import models, pretraining
 from tasks.engine.journal import Journal
-from tasks.parameters import Base, Compute, Own, ScratchBase
 from tasks.refusal import Refusal
-from tasks.settings import HubModel
+from tasks.sections.documents import Own
+from tasks.sections.trunk import Base
+from tasks.settings import Compute, HubModel, ScratchBase
 
 SHIPPED = Path("assets/base")
 SEEN = Path("assets/pretrained_on.sha256")

@@ -31,8 +31,10 @@ from tasks.measures.alarms import alarms
 from tasks.measures.blocks import Extras
 from tasks.measures.evaluations import DECODINGS, SFT, SHARED, Evaluation, ranked, read_all
 from tasks.measures.frontier import Frontier
-from tasks.parameters import Branches, Compare, Duel
 from tasks.refusal import Refusal
+from tasks.sections.asked import Duel
+from tasks.sections.branches import Branches
+from tasks.sections.compared import Compare
 from tasks.settings import Tuning
 
 JSON, HTML, MARKDOWN = (Path(f"reports/comparison.{kind}") for kind in ("json", "html", "md"))

@@ -15,8 +15,9 @@ from tasks.measures.contests import Contest, Pair, Place
 from tasks.measures.endpoint import Endpoint, Request
 from tasks.measures.evaluations import SFT, Evaluation, documents, read_all
 from tasks.measures.verdicts import Verdicts, key_of
-from tasks.parameters import Branches, Duel, EndpointJudge
 from tasks.refusal import Refusal
+from tasks.sections.asked import Duel, EndpointJudge
+from tasks.sections.branches import Branches
 
 CURE = "lower duel.prompts, or compare fewer branches and seeds"
 

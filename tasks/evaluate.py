@@ -22,9 +22,11 @@ from tasks.engine.text import encode_prompt, render
 from tasks.engine.waypoints import Snapshot
 from tasks.measures import texts
 from tasks.measures.korean.signatures import signatures
-from tasks.parameters import Bertscore, Compute, Evaluate, Judge, Own
 from tasks.refusal import Refusal
-from tasks.settings import HubModel, Text
+from tasks.sections.compared import Bertscore, Evaluate
+from tasks.sections.documents import Own
+from tasks.sections.trunk import Judge
+from tasks.settings import Compute, HubModel, Text
 
 OUT = Path("reports/evaluation")
 DECODINGS = ("greedy", "sampled")

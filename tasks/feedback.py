@@ -25,8 +25,10 @@ from tasks.ledger import graph, state
 from tasks.ledger.target import Target
 from tasks.measures.gold import known_of
 from tasks.measures.verdicts import Verdicts
-from tasks.parameters import EndpointTeacher, Feedback, Judge, Own, RewardTeacher
 from tasks.refusal import Refusal
+from tasks.sections.asked import EndpointTeacher, Feedback, RewardTeacher
+from tasks.sections.documents import Own
+from tasks.sections.trunk import Judge
 from tasks.settings import Compute, Text
 
 OUT = Path("data/feedback")

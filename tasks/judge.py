@@ -6,8 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.measures.gold import judge_of, known_of
-from tasks.parameters import Judge
 from tasks.refusal import Refusal
+from tasks.sections.trunk import Judge
 
 OUT = "data/judged.parquet"
 

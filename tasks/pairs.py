@@ -14,8 +14,9 @@ from tasks.corpus.pairs import SCHEMA, sides, told
 from tasks.corpus.preferences import own_rows
 from tasks.engine import models
 from tasks.engine.text import render, render_chat, require_room
-from tasks.parameters import Own, Pairs, SampledPairs
 from tasks.refusal import Refusal
+from tasks.sections.documents import Own
+from tasks.sections.trunk import Pairs, SampledPairs
 from tasks.settings import Text
 
 OUT = Path("data/pairs")

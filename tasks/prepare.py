@@ -11,8 +11,8 @@ from tasks.corpus.duplicates import key
 from tasks.corpus.records import Record, usable
 from tasks.corpus.rows import SCHEMA, SPLITS, UNLABELLED, Placed, write
 from tasks.corpus.sources import records
-from tasks.parameters import EmbeddedSource, FileSource, HubSource, Own, Prepare
 from tasks.refusal import Refusal
+from tasks.sections.documents import EmbeddedSource, FileSource, HubSource, Own, Prepare
 
 FOLDER = Path("data/prepared")
 REJECTS = FOLDER / "rejects.jsonl"

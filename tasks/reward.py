@@ -21,8 +21,10 @@ from tasks.engine.fitting import Given, GroupTrainer, Losses
 from tasks.engine.groups import Group
 from tasks.engine.journal import Journal
 from tasks.engine.scoring import Scorer, rewards
-from tasks.parameters import Compute, Own, Reward, TrainedReward
 from tasks.refusal import Refusal
+from tasks.sections.documents import Own
+from tasks.sections.trunk import Reward, TrainedReward
+from tasks.settings import Compute
 
 Pair = dict[str, Any]
 

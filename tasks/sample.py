@@ -12,7 +12,8 @@ from tasks.engine.sampling import sample as sample_from
 from tasks.engine.sampling import seeded
 from tasks.engine.scoring import Scorer
 from tasks.engine.text import decode, encode_prompt, render
-from tasks.parameters import Compute, Sample, Text
+from tasks.sections.trunk import Sample
+from tasks.settings import Compute, Text
 
 OUT = "data/samples.parquet"
 

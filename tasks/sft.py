@@ -17,9 +17,10 @@ from tasks.engine.groups import Group, Plan
 from tasks.engine.journal import Journal
 from tasks.engine.scoring import Scorer, completion_logps
 from tasks.engine.text import render
-from tasks.parameters import Compute, Own, Sft, TrainedSft
 from tasks.refusal import Refusal
-from tasks.settings import HubModel, Text
+from tasks.sections.documents import Own
+from tasks.sections.trunk import Sft, TrainedSft
+from tasks.settings import Compute, HubModel, Text
 
 
 def run(

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 from tasks.corpus.preferences import own_ratings
 from tasks.engine import models
 from tasks.engine.text import render_chat, require_room
-from tasks.parameters import Own
 from tasks.refusal import Refusal
+from tasks.sections.documents import Own
 from tasks.settings import Text
 
 PAIRS = Path("data/pairs/a.parquet")

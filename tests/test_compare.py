@@ -15,8 +15,10 @@ from rich.console import Console
 from tasks import compare as stage
 from tasks.measures.comparison import HIGHER, LOWER, SAME
 from tasks.measures.evaluations import NUMBERS
-from tasks.parameters import Branches, Compare, Duel
 from tasks.refusal import Refusal
+from tasks.sections.asked import Duel
+from tasks.sections.branches import Branches
+from tasks.sections.compared import Compare
 from tasks.settings import FAMILIES, Branch, Tuning
 
 PROMPTS, SAMPLES, SEEDS = 60, 2, [0, 1]

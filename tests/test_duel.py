@@ -10,8 +10,10 @@ import pytest
 
 from tasks import compare, duel
 from tasks.measures.evaluations import NUMBERS
-from tasks.parameters import Branches, Compare, Duel
 from tasks.refusal import Refusal
+from tasks.sections.asked import Duel
+from tasks.sections.branches import Branches
+from tasks.sections.compared import Compare
 from tasks.settings import FAMILIES, Branch
 
 PROMPTS, SEEDS, SECRET = 6, [0, 1], "sk-not-to-be-told"

@@ -18,7 +18,7 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).resolve().parents[1]
 TASKS = ROOT / "tasks"
 FLOORS = ["corpus", "measures", "engine", "methods", "ledger", "stages", "__main__", "flows"]
-GROUND = {"refusal", "settings", "parameters"}  # what every floor stands on
+GROUND = {"refusal", "settings", "sections", "parameters"}  # what every floor stands on
 DOORS = {
     "prefect": ("flows/",),
     "mlflow": ("tasks/ledger/",),
@@ -30,6 +30,7 @@ DOORS = {
 # keeps records of results.
 NO_DEPENDENCY = (
     "tasks/parameters.py",
+    "tasks/sections/",
     "tasks/settings.py",
     "tasks/refusal.py",
     "tasks/methods/",

@@ -10,8 +10,8 @@ import pytest
 
 from tasks import pairs
 from tasks.engine import models
-from tasks.parameters import Pairs
 from tasks.refusal import Refusal
+from tasks.sections.trunk import Pairs
 
 FOLDS = ("a", "a_holdout", "b", "b_holdout")
 

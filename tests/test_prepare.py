@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from tasks import prepare
 from tasks.corpus import dialogues
 from tasks.corpus.rows import read
-from tasks.parameters import Own, Prepare
 from tasks.refusal import Refusal
+from tasks.sections.documents import Own, Prepare
 
 EMBEDDED = {"kind": "embedded", "seed": 1, "train": 60, "validation": 10, "test": 20, "unlabelled": 15}
 FIELDS = {"document": "document", "summary": "summary", "id": "id", "title": None, "date": None}

@@ -15,8 +15,8 @@ from tasks import reward
 from tasks.engine import models, training
 from tasks.engine.families.pairs import groups
 from tasks.engine.scoring import Scorer, rewards
-from tasks.parameters import TrainedReward
 from tasks.refusal import Refusal
+from tasks.sections.trunk import TrainedReward
 
 CHOSEN, REJECTED = [0.3, -1.0, 2.0], [0.1, 0.5, 2.0]
 SOFTPLUS_1 = 1.3132616875182228

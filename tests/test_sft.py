@@ -14,8 +14,8 @@ from tasks.engine import models, training
 from tasks.engine.groups import Group, shared
 from tasks.engine.groups import rows as padded
 from tasks.engine.scoring import Scorer, completion_logps
-from tasks.parameters import TrainedSft
 from tasks.refusal import Refusal
+from tasks.sections.trunk import TrainedSft
 
 ALPHA, LENGTH, WIDTH = 5.0, 50, 32
 LORA = {"rank": 2, "alpha": 4.0, "dropout": 0.5, "modules": "all-linear"}

@@ -14,7 +14,7 @@ from tasks.corpus.records import Record
 from tasks.refusal import Refusal
 
 if TYPE_CHECKING:  # the parameters stand above this floor; only their types are named here
-    from tasks.parameters import EmbeddedSource, Fields, FileSource, HubSource
+    from tasks.sections.documents import EmbeddedSource, Fields, FileSource, HubSource
 
 READING_ORDER = (
     "test",

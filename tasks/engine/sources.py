@@ -15,7 +15,7 @@ from tasks.engine.sampling import sample, seeded
 from tasks.engine.scoring import Scorer
 from tasks.engine.text import decode, encode_completion, encode_prompt, render
 from tasks.measures import rouge
-from tasks.parameters import Feedback, ModelSource
+from tasks.sections.asked import Feedback, ModelSource
 from tasks.settings import Compute, Text
 
 Rows = Sequence[dict[str, Any]]

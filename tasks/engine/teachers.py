@@ -11,8 +11,9 @@ from tasks.engine.journal import Journal
 from tasks.measures import endpoint
 from tasks.measures.gold import judge_of, known_of
 from tasks.measures.verdicts import Verdicts
-from tasks.parameters import EndpointTeacher, Judge
 from tasks.refusal import Refusal
+from tasks.sections.asked import EndpointTeacher
+from tasks.sections.trunk import Judge
 from tasks.settings import Compute
 
 

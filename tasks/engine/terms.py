@@ -17,7 +17,8 @@ from tasks.engine import models
 from tasks.engine.evaluator import TEMPERATURE, Evaluator
 from tasks.engine.text import render
 from tasks.measures import judge_code
-from tasks.parameters import Evaluate, Judge
+from tasks.sections.compared import Evaluate
+from tasks.sections.trunk import Judge
 from tasks.settings import Text
 
 

@@ -17,8 +17,8 @@ from tasks.engine.evaluator import Answers, Evaluator
 from tasks.engine.groups import Ids
 from tasks.engine.scoring import Scorer
 from tasks.measures import texts
-from tasks.parameters import Evaluate
 from tasks.refusal import Refusal
+from tasks.sections.compared import Evaluate
 from tasks.settings import Text
 
 

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from tasks.measures.contests import Played
 from tasks.measures.evaluations import Evaluation
-from tasks.parameters import EndpointTeacher
+from tasks.sections.asked import EndpointTeacher
 
 FOLDER = Path("reports/duels")
 SCHEMA = pa.schema(

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 from tasks.measures.pace import Pace
 from tasks.measures.verdicts import Verdicts, key_of
-from tasks.parameters import EndpointTeacher
 from tasks.refusal import Refusal
+from tasks.sections.asked import EndpointTeacher
 
 RUBRICS = Path("assets/rubrics")
 SCALE = (1.0, 10.0)  # what a rubric asks for

@@ -18,8 +18,8 @@ from pathlib import Path
 from tasks.measures import endpoint
 from tasks.measures.contests import Contest, Outcome
 from tasks.measures.endpoint import Endpoint, Request, conversation
-from tasks.parameters import EndpointTeacher
 from tasks.refusal import Refusal
+from tasks.sections.asked import EndpointTeacher
 
 RUBRICS = Path("assets/duels")
 MARK = "{mark}"

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from tasks.measures.endpoint import Endpoint, Request
-from tasks.parameters import Price
 from tasks.refusal import Refusal
+from tasks.sections.asked import Price
 
 BYTES_A_TOKEN = (
     3  # of UTF-8: one Hangul syllable, three Latin letters. Tokenizers of today need fewer tokens, not more

@@ -5,8 +5,8 @@ import pytest
 
 from tasks.corpus import sources
 from tasks.corpus.records import Record
-from tasks.parameters import EmbeddedSource, FileSource, HubSource
 from tasks.refusal import Refusal
+from tasks.sections.documents import EmbeddedSource, FileSource, HubSource
 
 FIELDS = {"document": "document", "summary": "summary", "id": None, "title": None, "date": None}
 SPLIT = {"by": "document", "validation": 0.1, "test": 0.1, "seed": 0}

@@ -7,8 +7,8 @@ import pytest
 from tasks.measures.contests import Contest, Outcome
 from tasks.measures.endpoint import Endpoint
 from tasks.measures.pairwise import RUBRICS, mark_of, outcomes, questions, rubric_of, settled, verdict
-from tasks.parameters import EndpointJudge
 from tasks.refusal import Refusal
+from tasks.sections.asked import EndpointJudge
 
 JUDGE = EndpointJudge.model_validate(
     {

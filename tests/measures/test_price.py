@@ -5,8 +5,8 @@ import pytest
 from tasks.measures.endpoint import Endpoint
 from tasks.measures.pace import Pace
 from tasks.measures.price import FRAME, affordable, estimate
-from tasks.parameters import Price
 from tasks.refusal import Refusal
+from tasks.sections.asked import Price
 
 PRICE = Price(input=2.0, output=10.0, reply_tokens=100, max_cost=1.0)
 AT = Endpoint(None, "params.yaml: duel.judges.grader", None)

@@ -1,0 +1,98 @@
+"""The block `branches`: every entry is read by the Config of its own method."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from inspect import signature
+from itertools import pairwise
+from types import ModuleType
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, SerializeAsAny, model_validator
+
+from tasks import methods
+from tasks.refusal import Refusal
+from tasks.settings import FAMILIES, Branch, Section
+
+READS = {"feedback": "pairs"}  # a family that has another's methods
+RESERVED = frozenset({"base", "sft", "reward", "methods", "own"})
+
+
+def _name(given: str) -> str:
+    """The branch's name, as it stands in file names."""
+    if given in RESERVED or not re.fullmatch(r"[A-Za-z0-9_]+", given):
+        raise ValueError(f"letters, digits and _ only, and not one of {', '.join(sorted(RESERVED))}")
+    return given
+
+
+def _of_family(family: str) -> Callable[[Any], Branch]:
+    """Reads an entry by the Config of its own method."""
+
+    def entry(given: Any) -> Branch:
+        if not isinstance(given, dict) or not isinstance(given.get("method"), str):
+            raise ValueError("needs `method:`, the name of a file in tasks/methods")
+        try:
+            method = methods.load(given["method"])
+        except Refusal as refusal:
+            raise ValueError(f"{refusal.cause}; {refusal.cure}") from refusal
+        if family == "base":
+            _without_reference(method)
+        elif READS.get(family, family) != method.FAMILY:
+            raise ValueError(f"method {given['method']} belongs under branches.{method.FAMILY}")
+        found = method.Config.model_validate(given)
+        if found.optimisation.engine == "trl" and not hasattr(method, "trl_arguments"):
+            raise ValueError(f"TRL has no trainer of {found.method}; set engine: gallim")
+        return found
+
+    return entry
+
+
+def _without_reference(method: ModuleType) -> None:
+    """Nothing, or an error: what starts from the base has models/sft neither behind it nor beside it."""
+    if method.FAMILY != "pairs" or any("reference" in name for name in signature(method.loss).parameters):
+        name = method.__name__.rpartition(".")[2]
+        raise ValueError(
+            f"method {name} compares with models/sft and cannot start from the base; "
+            f"move it to branches.{method.FAMILY}"
+        )
+
+
+Name = Annotated[str, AfterValidator(_name)]
+PairsEntry = Annotated[SerializeAsAny[Branch], BeforeValidator(_of_family("pairs"))]
+BaseEntry = Annotated[SerializeAsAny[Branch], BeforeValidator(_of_family("base"))]
+FeedbackEntry = Annotated[SerializeAsAny[Branch], BeforeValidator(_of_family("feedback"))]
+UnpairedEntry = Annotated[SerializeAsAny[Branch], BeforeValidator(_of_family("unpaired"))]
+BestEntry = Annotated[SerializeAsAny[Branch], BeforeValidator(_of_family("best"))]
+OnlineEntry = Annotated[SerializeAsAny[Branch], BeforeValidator(_of_family("online"))]
+DistilEntry = Annotated[SerializeAsAny[Branch], BeforeValidator(_of_family("distil"))]
+CriticEntry = Annotated[SerializeAsAny[Branch], BeforeValidator(_of_family("critic"))]
+
+
+class Branches(Section):
+    """The entries to compare, by family: what a family's methods read."""
+
+    pairs: dict[Name, PairsEntry]
+    base: dict[Name, BaseEntry]
+    feedback: dict[Name, FeedbackEntry]
+    unpaired: dict[Name, UnpairedEntry]
+    best: dict[Name, BestEntry]
+    online: dict[Name, OnlineEntry]
+    distil: dict[Name, DistilEntry]
+    critic: dict[Name, CriticEntry]
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Branches:
+        names = sorted(name for family in FAMILIES for name in getattr(self, family))
+        twice = [one for one, other in pairwise(names) if one == other]
+        if twice:
+            raise ValueError(f"the name {twice[0]!r} stands in two families; rename one")
+        return self
+
+    def family(self, name: str) -> str:
+        """Where this branch stands."""
+        return next(family for family in FAMILIES if name in getattr(self, family))
+
+    def entries(self) -> dict[str, Branch]:
+        """Every branch by name, in the order of params.yaml."""
+        return {name: entry for family in FAMILIES for name, entry in getattr(self, family).items()}
