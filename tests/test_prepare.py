@@ -16,7 +16,7 @@ from tasks.sections.documents import Own, Prepare
 
 EMBEDDED = {"kind": "embedded", "seed": 1, "train": 60, "validation": 10, "test": 20, "unlabelled": 15}
 FIELDS = {"document": "document", "summary": "summary", "id": "id", "title": None, "date": None}
-OWN = Own(documents="data/own/documents", pairs="", ratings="", base="", sft="", reward="", feedback="")
+OWN = Own.model_validate(dict.fromkeys(Own.model_fields, "") | {"documents": "data/own/documents"})
 
 
 def files(by="given", max_train=None, validation=0.1, test=0.1, **fields):
