@@ -26,6 +26,7 @@ from tasks.measures import (
     series,
     terminal,
     trust,
+    unreached,
 )
 from tasks.measures.alarms import alarms
 from tasks.measures.blocks import Extras
@@ -111,7 +112,9 @@ def compared(
     families = {each["name"]: each["family"] for each in branches}
     several = ranked(sft)
     way = Frontier.of(evaluations, families, seeds, measure).as_json(several, bootstrap)
-    warnings = alarms(values, differences, measure, seeds, bootstrap, evaluations)
+    baselines = sft.summary.get("baselines", {})
+    warnings = unreached.alarms(values["greedy"], measure, baselines)
+    warnings += alarms(values, differences, measure, seeds, bootstrap, evaluations)
     warnings += frontier_told.alarms(way["onset"], measure)
     judged = judges.judged(values["greedy"], evaluations, asked, seeds, bootstrap)
     found = comparison.rounded(
@@ -134,7 +137,7 @@ def compared(
             "best_of": comparison.upper_line(several, (measure, "reward"), bootstrap),
             "warnings": [*given.alarms(branches), *warnings, *trust.alarms(judged["judges"])],
             **judged,
-            "baselines": sft.summary.get("baselines", {}),
+            "baselines": baselines,
             "signatures": sft.summary.get("signatures", {}),
             "displacement": {branch: rows for branch, rows in displaced.items() if rows},
             "hashes": {name: sft.summary[name] for name in SHARED}

@@ -42,7 +42,7 @@ TRAINING = {
     **{"steps": 36, "examples": 1152, "tokens": 180669, "generated_tokens": 0, "reward_calls": 0},
 }
 BASELINES = {
-    "lead1": {"rouge1": 0.3, "rouge2": 0.1, "rougeL": 0.25},
+    "lead1": {"rouge1": 0.3, "rouge2": 0.1, "rougeL": 0.2},
     "random": {"rouge1": 0.2, "rouge2": 0.05, "rougeL": 0.15},
 }
 SHARED = np.random.default_rng(7).uniform(0.3, 0.7, PROMPTS)  # how hard each prompt is, for all models alike
@@ -440,7 +440,7 @@ def test_baselines_stand_beside_the_models(project):
     run("better")
     text = stage.MARKDOWN.read_text(encoding="utf-8")
     assert "| the reference itself | 0.987 | - | - | - |" in text
-    assert "| lead-1 | - | 0.300 | 0.100 | 0.250 |" in text
+    assert "| lead-1 | - | 0.300 | 0.100 | 0.200 |" in text
 
 
 SIGNATURES = {"rouge1": "rouge1|tok:kiwi-0.24.1", "chrf": "chrF2|nc:6"}

@@ -18,6 +18,8 @@ MEANINGS = {
     "rougeL": phrase("overlap with the reference summary, 1 at best"),
 }
 KINDS = {
+    "lead1": phrase("below lead-1"),
+    "random": phrase("at the floor"),
     "over-optimisation": phrase("over-optimisation"),
     "onset": phrase("onset of over-optimisation"),
     "kl": phrase("KL below 0"),

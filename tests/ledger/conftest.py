@@ -61,7 +61,7 @@ class Project:
         folder, compiled = self.folder, shutil.ignore_patterns("__pycache__")
         for name in ("__init__.py", "__main__.py", "refusal.py", "settings.py", "parameters.py"):
             self._copy(ROOT / "tasks" / name, folder / "tasks" / name)
-        for name in ("ledger", "methods"):
+        for name in ("ledger", "methods", "sections"):
             shutil.copytree(ROOT / "tasks" / name, folder / "tasks" / name, ignore=compiled)
         self._copy(ROOT / "params.yaml", folder / "params.yaml")
         (folder / "tasks" / "toy.py").write_text(TOY)

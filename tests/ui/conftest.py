@@ -126,7 +126,7 @@ class Desk:
         for name in ("__init__.py", "__main__.py", "refusal.py", "settings.py", "parameters.py"):
             (folder / "tasks").mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / "tasks" / name, folder / "tasks" / name)
-        for name in ("tasks/ledger", "tasks/methods", "flows"):
+        for name in ("tasks/ledger", "tasks/methods", "tasks/sections", "flows"):
             shutil.copytree(ROOT / name, folder / name, ignore=compiled)
         for name in ("params.yaml", ".gitignore", ".dvcignore"):
             shutil.copy(ROOT / name, folder / name)
