@@ -15,7 +15,7 @@ import math
 from tasks.measures import permutation
 
 POWER = 0.8  # four in five: what "can be found" means here and in most of the literature
-PLANNED = 0.84  # of a t-test alone: a verdict needs sign flips and interval both, which cost 2 points (docs/verdict.md)
+PLANNED = 0.84  # of a t-test: a verdict needs sign flips and interval, which costs 2 points (docs/verdict.md)
 
 
 def effect_size(mean: float, sd: float) -> float | None:
