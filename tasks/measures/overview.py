@@ -34,18 +34,19 @@ KINDS = {
 
 
 def table(found: Found, costs: Costs) -> Table:
-    """SFT and every branch: headline, difference and verdict, win rate, KL, length, seconds of one training."""
+    """SFT and every branch: headline, difference and verdict, win rates, KL, length, seconds of one training."""
     measure, judge, rows = found["headline"], next(iter(found["judges"]), None), []
     rates = {row["left"]: row for row in found["win_rates"] if judge and _against(row, judge["name"])}
     for name in (SFT, *names(found)):
         greedy, sampled = (found["scores"][decoding][name] for decoding in ("greedy", "sampled"))
-        cells = [interval(greedy[measure]), *_verdict(found, name), _rate(rates.get(name))]
+        cells = [interval(greedy[measure]), *_verdict(found, name)]
+        cells += [_rate(rates.get(name), each) for each in ("win_rate", "length_controlled")]
         cells += ["" if name == SFT else shown("kl_k1", sampled["kl_k1"]["mean"])]
         cells += [f"{greedy['characters']['mean']:.0f}"]
         seconds = expense.mean(costs, name, "seconds")
         rows.append([name, *cells, "" if name == SFT else "-" if seconds is None else f"{seconds:,.0f}"])
     header = [say("model"), label(measure), say("against sft"), say("verdict")]
-    header += [say("wins against sft")]
+    header += [say("wins against sft"), say("at one length")]
     header += [label("kl_k1"), say("characters"), say("seconds of training")]
     return Table("", header, rows, _note(found, judge["name"] if judge else None))
 
@@ -66,8 +67,8 @@ def _verdict(found: Found, name: str) -> list[str]:
     return [interval(row, "difference", "+"), f"{SIGNS[row['verdict']]} {verdict(row['verdict'])}"]
 
 
-def _rate(row: Found | None) -> str:
-    return "" if row is None else "-" if row["win_rate"] is None else f"{100 * row['win_rate']:.0f} %"
+def _rate(row: Found | None, which: str) -> str:
+    return "" if row is None else "-" if row[which] is None else f"{100 * row[which]:.0f} %"
 
 
 def _against(row: Found, judge: str) -> bool:
@@ -88,7 +89,8 @@ def _note(found: Found, judge: str | None) -> str:
     if judge:
         said.append(
             say(
-                "Wins: on how many prompts its summary beats sft's, a tie being half, judged by: {judge}.",
+                "Wins: on how many prompts its summary beats sft's, a tie being half, judged by: {judge}; at one length: the "
+                "same with the effect of length taken out.",
                 judge=judge_label(judge),
             )
         )
