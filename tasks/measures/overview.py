@@ -89,8 +89,8 @@ def _note(found: Found, judge: str | None) -> str:
     if judge:
         said.append(
             say(
-                "Wins: on how many prompts its summary beats sft's, a tie being half, judged by: {judge}; at one length: the "
-                "same with the effect of length taken out.",
+                "Wins: on how many prompts its summary beats sft's, a tie being half, judged by: {judge}; at one "
+                "length: the same with the effect of length taken out.",
                 judge=judge_label(judge),
             )
         )
