@@ -533,6 +533,7 @@ def test_a_second_clone_fetches_what_another_machine_made(graph, tmp_path):
 
     `dvc repro --pull --allow-missing` fetches only what an edit reads, and of a folder that is half there nothing.
     """
+    shutil.rmtree(graph.folder / "reports/evaluation")  # with what branches of other tests left there
     graph.repro()
     clone = Clone(graph, tmp_path / "clone")
     for each in (graph, clone):
