@@ -1,5 +1,5 @@
 """`python -m tasks STAGE ...`: the only entry that DVC calls; also `table`, `track`, `runs`, `summarize`,
-`agreement`, `card`, `pretrain`.
+`agreement`, `rate`, `card`, `pretrain`.
 
 A stage is a file in tasks/ with a function `run`. It is given what its signature asks for by name: sections
 of params.yaml, arguments of the command line, `entry` (the branch's settings), `journal`, and `scratch` (a
@@ -204,6 +204,38 @@ def _agreement(words: Sequence[str]) -> None:
     agreement.run(given.file, given.judge, given.criterion, names, given.pairs)
 
 
+def _rate(words: Sequence[str]) -> None:
+    from tasks import rate
+    from tasks.ledger.target import Parser
+
+    parser = Parser(prog="python -m tasks rate", description="Rate two models' summaries on a page, blind.")
+    parser.add_argument("models", nargs="*", metavar="MODEL", help="two of sft and <branch>-<seed>")
+    parser.add_argument(
+        "--samples", action="store_true", help="sft's training samples instead, for own pairs"
+    )
+    parser.add_argument("--decoding", choices=("greedy", "sampled"), default="greedy")
+    parser.add_argument("--prompts", type=int, help="so many, drawn by the seed; all without it")
+    parser.add_argument("--seed", type=int, default=0, help="of the order and of the sides")
+    parser.add_argument("--port", type=int, default=0, help="any free one without it")
+    parser.add_argument("--rater", help="your name beside the answers; the login without it")
+    parser.add_argument("--result", action="store_true", help="no page: write the files and tell the result")
+    given = parser.parse_args(words[1:])
+    if given.samples and given.models:
+        parser.error("--samples are of sft alone and take no MODEL")
+    if min(given.seed, given.port, given.prompts or 0) < 0 or given.prompts == 0:
+        parser.error("--seed and --port are 0 or more, --prompts is more than 0")
+    rate.run(
+        given.models,
+        given.decoding,
+        given.samples,
+        given.prompts,
+        given.seed,
+        given.port,
+        given.rater,
+        serve=not given.result,
+    )
+
+
 def _card(words: Sequence[str]) -> None:
     from tasks import card
     from tasks.ledger.target import Parser
@@ -227,6 +259,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "card": _card,
     "summarize": _summarize,
     "agreement": _agreement,
+    "rate": _rate,
     "pretrain": _pretrain,
 }
 
