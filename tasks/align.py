@@ -45,9 +45,8 @@ def run(
     job = training.Job(method, entry, policy, tokenizer, common, train, text, compute, journal, spent)
     trainer = made_by.trainer(job)
     require_start(trainer, branch, inputs.START)
-    identity = training.JournalCallback(
-        journal, f"{branch}-{seed}", method.identity(entry), TOLERANCE[compute.dtype]
-    )
+    expected = inputs.identity(method, entry) if hasattr(inputs, "identity") else method.identity(entry)
+    identity = training.JournalCallback(journal, f"{branch}-{seed}", expected, TOLERANCE[compute.dtype])
     trainer.add_callback(identity)
     trainer.add_callback(spent)
     at = snapshots.steps(align.snapshots, entry.optimisation.steps)

@@ -14,6 +14,7 @@ from tasks.sections.asked import Duel, Feedback
 from tasks.sections.branches import Branches
 from tasks.sections.compared import Align, Compare, Evaluate
 from tasks.sections.documents import Own, Prepare
+from tasks.sections.strength import Strength
 from tasks.sections.trunk import Base, Judge, Pairs, Reward, Sample, Sft
 from tasks.settings import Compute, Section, Seed, Text, Tuning, nearest
 
@@ -33,6 +34,7 @@ class Parameters(Section):
     pairs: Pairs
     reward: Reward
     feedback: Feedback
+    strength: Strength
     branches: Branches
     tuning: Annotated[
         dict[str, Tuning], Field(description="by branch; who is not in it has settings by hand")
@@ -55,6 +57,15 @@ class Parameters(Section):
         for name in self.tuning:
             if name not in known:
                 raise ValueError(f"tuning: there is no branch {name!r}; {nearest(name, known)}")
+        return self
+
+    @model_validator(mode="after")
+    def _cured_by_votes_that_are_there(self) -> Parameters:
+        for name, entry in self.branches.cured.items():
+            wanted, known = getattr(entry, "cure").strength, self.strength.votes  # noqa: B009
+            if wanted not in known:
+                cure = nearest(wanted, known) if known else "add it there"
+                raise ValueError(f"branches.cured.{name}.cure: strength.votes has no {wanted!r}; {cure}")
         return self
 
     @model_validator(mode="after")
@@ -97,7 +108,7 @@ def parse(kind: type[Known], text: str, place: str) -> Known:
 
 def _told(error: ValidationError) -> str:
     tags = {"embedded", "files", "hub", "shipped", "scratch", "own", "train", "sampled"}
-    tags |= {"judge", "reward", "endpoint", "model", "lead"}
+    tags |= {"judge", "reward", "endpoint", "model", "lead", "kfold", "ensemble"}
     lines = []
     for item in error.errors():
         place = [str(part) for part in item["loc"]]
@@ -111,4 +122,4 @@ def _told(error: ValidationError) -> str:
 
 def _chosen(place: list[str]) -> bool:
     """Whether pydantic names a block's kind behind this place, which is no name in the file."""
-    return place[-1:] in (["source"], ["teacher"]) or place[-2:-1] == ["sources"]
+    return place[-1:] in (["source"], ["teacher"]) or place[-2:-1] in (["sources"], ["votes"])

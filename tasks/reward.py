@@ -6,27 +6,21 @@ equation 1; the second term: Eisenstein et al. 2023, arXiv 2312.09244)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
-from torch.nn.functional import logsigmoid
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from tasks.engine import models, training
+from tasks.engine import models
 from tasks.engine.families.pairs import groups
-from tasks.engine.fitting import Given, GroupTrainer, Losses
-from tasks.engine.groups import Group
 from tasks.engine.journal import Journal
+from tasks.engine.reward_training import Pair, train
 from tasks.engine.scoring import Scorer, rewards
 from tasks.refusal import Refusal
 from tasks.sections.documents import Own
 from tasks.sections.trunk import Reward, TrainedReward
 from tasks.settings import Compute
-
-Pair = dict[str, Any]
 
 
 def run(
@@ -75,59 +69,6 @@ def _own(
             "give a reward model that was made from models/sft or from the same base",
         )
     return model
-
-
-def train(
-    source: TrainedReward,
-    tokenizer: PreTrainedTokenizerBase,
-    pairs: list[Pair],
-    compute: Compute,
-    journal: Journal,
-    scratch: Path,
-) -> PreTrainedModel:
-    """The reward model after its steps, adapters merged."""
-    training.seed(source.seed)  # its head is new: drawn here
-    model = models.new_reward(models.SFT, compute)
-    model.config.get_text_config().pad_token_id = tokenizer.pad_token_id
-    rows = groups(tokenizer, pairs)
-    common = training.arguments(source.optimisation, compute, source.seed, scratch)
-    if source.optimisation.engine == "trl":
-        from tasks.engine.stock import reward as stock
-
-        trainer = stock.trainer(source, rows, model, tokenizer, common)
-    else:
-        trainer = GroupTrainer(
-            model,
-            BradleyTerry(source.center),
-            rows,
-            common,
-            source.optimisation,
-            compute,
-            tokenizer,
-            dropout=False,
-            task="SEQ_CLS",
-            said=journal.say,
-        )
-    trainer.add_callback(training.JournalCallback(journal, "reward", {}, tolerance=0.0))
-    training.fit(trainer, journal, scratch)
-    return training.merged(trainer)
-
-
-class BradleyTerry(Given):
-    """One loss a pair: -log sigmoid(r_chosen - r_rejected) + center * (r_chosen + r_rejected)^2."""
-
-    def __init__(self, center: float):
-        self._center = center
-
-    def items(self, group: Group) -> int:
-        return 1
-
-    def losses(self, scorer: Scorer, pack: Sequence[Group]) -> Losses:
-        chosen, rejected = scorer.rewards(pack).unflatten(0, (-1, 2)).unbind(1)
-        margin = chosen - rejected
-        losses = self._center * (chosen + rejected) ** 2 - logsigmoid(margin)
-        numbers = {"accuracy": (margin > 0).float(), "margin": margin}
-        return Losses(losses, {name: values.detach() for name, values in numbers.items()})
 
 
 def _scores(

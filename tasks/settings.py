@@ -12,6 +12,7 @@ FAMILIES = (
     "pairs",
     "base",
     "feedback",
+    "cured",
     "unpaired",
     "best",
     "online",

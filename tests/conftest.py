@@ -60,6 +60,7 @@ def shrunk() -> dict:
         "pairs": {"dpo": given["branches"]["pairs"]["dpo"]},
         "base": {},
         "feedback": {},
+        "cured": {},
         "unpaired": {},
         "best": {},
         "online": {"rloo": given["branches"]["online"]["rloo"]},

@@ -38,7 +38,11 @@ NO_DEPENDENCY = (
     "tasks/methods/",
     "tasks/ledger/",
 )
-JUDGED = ("reports/agreement", "reports/duels")  # folders that are there before anything is judged
+JUDGED = (
+    "reports/agreement",
+    "reports/duels",
+    "reports/strength",
+)  # folders that are there before anything is judged
 JUDGE = {
     "kind": "endpoint",
     "url": "http://localhost:8000/v1",
@@ -218,6 +222,8 @@ class Graph:
         (folder / "assets/pretrained_on.sha256").write_text("seen")
         (folder / "tasks/__main__.py").write_text(FAKE)
         walk = given["branches"]["pairs"]["dpo"]["optimisation"]
+        cure = {"strength": "strict", "drop": 0.1, "flip": 0.1, "smooth": 0.0, "alpha": 0.0, "margin": 0.0}
+        ipo = {"method": "ipo", "tau": 0.1, "optimisation": walk, "cure": cure}
         kto = {"beta": 0.1, "desirable_weight": 1.0, "undesirable_weight": 1.0, "ratings": "pairs"}
         rewarded = {"reward": "model", "eos_penalty": 1.0, "optimisation": walk}
         ppo = {
@@ -233,6 +239,7 @@ class Graph:
             "pairs": {"dpo": given["branches"]["pairs"]["dpo"]},
             "base": {"orpo_from_base": {"method": "orpo", "weight": 0.1, "optimisation": walk}},
             "feedback": {"ddpo": given["branches"]["pairs"]["dpo"] | {"beta": 0.1}},
+            "cured": {"cured_ipo": ipo},
             "unpaired": {"kto": {"method": "kto", **kto, "optimisation": walk}},
             "best": {"bo2": {"method": "best_of_n", "best_of": 2, "reward": "model", "optimisation": walk}},
             "online": {"rloo": given["branches"]["online"]["rloo"]},
@@ -240,6 +247,7 @@ class Graph:
             "critic": {"ppo": {"method": "ppo", **rewarded, **ppo}},
         }
         given["duel"]["judges"] = {"grader": JUDGE}
+        given["strength"] |= {"members": [0, 1], "votes": {"strict": {"kind": "kfold", "folds": 2}}}
         self.write(given | {"seeds": [0]})
         (folder / "bin").mkdir()
         quick = folder / "bin/python"  # without site-packages it starts in no time
@@ -456,6 +464,7 @@ def test_the_reward_models_settings_run_no_training_of_pairs(graph, stages):
     assert graph.repro() == of(
         stages,
         *("reward", "feedback", "best", "align-feedback", "align-best", "align-online"),
+        *("member", "strength", "cured", "align-cured"),
         *("align-distil", "align-critic"),
         *("evaluate", "duel", "compare"),
     )

@@ -14,6 +14,7 @@ import torch
 from tasks import reward
 from tasks.engine import models, training
 from tasks.engine.families.pairs import groups
+from tasks.engine.reward_training import BradleyTerry
 from tasks.engine.scoring import Scorer, rewards
 from tasks.refusal import Refusal
 from tasks.sections.trunk import TrainedReward
@@ -57,7 +58,7 @@ def trainer(made):
 def losses(chosen, rejected, center=0.0):
     """The loss of each pair with these rewards."""
     both = torch.tensor([chosen, rejected]).T.flatten()
-    return reward.BradleyTerry(center).losses(SimpleNamespace(rewards=lambda _: both), []).items.tolist()
+    return BradleyTerry(center).losses(SimpleNamespace(rewards=lambda _: both), []).items.tolist()
 
 
 def test_equal_rewards_cost_ln_2():

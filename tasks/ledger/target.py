@@ -33,11 +33,12 @@ class Target:
     fold: str | None = None
     model: str | None = None
     by: str | None = None
+    labels: str | None = None
 
     @property
     def record(self) -> str:
         """The name of its metrics and its curve: `align-dpo-0`, `reward-a`, `evaluate-sft`."""
-        parts = (self.stage, self.fold, self.branch, self.model, self.seed, self.by)
+        parts = (self.stage, self.fold, self.branch, self.model, self.seed, self.by, self.labels)
         return "-".join(str(part) for part in parts if part is not None)
 
     @property
@@ -62,7 +63,8 @@ def parse(words: Sequence[str]) -> Target:
     parser.add_argument("--seed", type=int)
     parser.add_argument("--fold", choices=["a", "b"])
     parser.add_argument("--model", help="sft or <branch>-<seed>")
-    parser.add_argument("--by", help="an entry under duel.judges in params.yaml")
+    parser.add_argument("--by", help="an entry under duel.judges or strength.votes in params.yaml")
+    parser.add_argument("--labels", choices=["given", "planted"], help="some turned on purpose, or none")
     target = Target(**vars(parser.parse_args(words)))
     for word in (target.stage, target.branch, target.model, target.by):
         if word is not None and not NAME.fullmatch(word):

@@ -9,7 +9,7 @@ from tasks.measures.evaluations import SFT, Evaluation
 
 Record = Mapping[str, Any]  # a file of reports/metrics
 Records = Mapping[str, Record]  # by name
-DATA = ("unpaired", "best", "feedback")  # families whose rows a stage of their own makes
+DATA = ("unpaired", "best", "feedback", "cured")  # families whose rows a stage of their own makes
 REWARDED = ("online", "distil", "critic", "best")  # families that a reward tells what is good
 BUDGET = ("steps", "examples", "tokens", "generated_tokens", "reward_calls")
 ALIKE = ("examples", "engine")  # in all seeds of a branch

@@ -13,9 +13,10 @@ from pydantic import AfterValidator, BeforeValidator, SerializeAsAny, model_vali
 
 from tasks import methods
 from tasks.refusal import Refusal
+from tasks.sections.strength import cured_config
 from tasks.settings import FAMILIES, Branch, Section
 
-READS = {"feedback": "pairs"}  # a family that has another's methods
+READS = {"feedback": "pairs", "cured": "pairs"}  # a family that has another's methods
 RESERVED = frozenset({"base", "sft", "reward", "methods", "own"})
 
 
@@ -40,7 +41,7 @@ def _of_family(family: str) -> Callable[[Any], Branch]:
             _without_reference(method)
         elif READS.get(family, family) != method.FAMILY:
             raise ValueError(f"method {given['method']} belongs under branches.{method.FAMILY}")
-        found = method.Config.model_validate(given)
+        found = (cured_config(method) if family == "cured" else method.Config).model_validate(given)
         if found.optimisation.engine == "trl" and not hasattr(method, "trl_arguments"):
             raise ValueError(f"TRL has no trainer of {found.method}; set engine: gallim")
         return found
@@ -62,6 +63,7 @@ Name = Annotated[str, AfterValidator(_name)]
 PairsEntry = Annotated[SerializeAsAny[Branch], BeforeValidator(_of_family("pairs"))]
 BaseEntry = Annotated[SerializeAsAny[Branch], BeforeValidator(_of_family("base"))]
 FeedbackEntry = Annotated[SerializeAsAny[Branch], BeforeValidator(_of_family("feedback"))]
+CuredEntry = Annotated[SerializeAsAny[Branch], BeforeValidator(_of_family("cured"))]
 UnpairedEntry = Annotated[SerializeAsAny[Branch], BeforeValidator(_of_family("unpaired"))]
 BestEntry = Annotated[SerializeAsAny[Branch], BeforeValidator(_of_family("best"))]
 OnlineEntry = Annotated[SerializeAsAny[Branch], BeforeValidator(_of_family("online"))]
@@ -75,6 +77,7 @@ class Branches(Section):
     pairs: dict[Name, PairsEntry]
     base: dict[Name, BaseEntry]
     feedback: dict[Name, FeedbackEntry]
+    cured: dict[Name, CuredEntry]
     unpaired: dict[Name, UnpairedEntry]
     best: dict[Name, BestEntry]
     online: dict[Name, OnlineEntry]

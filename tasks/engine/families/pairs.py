@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
@@ -56,6 +56,19 @@ class Preferences(Given):
         return 1
 
     def losses(self, scorer: Scorer, pack: Sequence[Group]) -> Losses:
+        known, numbers = self.known(scorer, pack)
+        return Losses(self.loss(known), numbers)
+
+    def loss(self, known: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """(pairs,): the method's own loss, of what it asks for among these numbers."""
+        return self._method.loss(
+            self._entry, **{name: known[name] for name in self._asked if name != "config"}
+        )
+
+    def known(
+        self, scorer: Scorer, pack: Sequence[Group]
+    ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+        """All that a method may ask for, with gradient, and numbers for the log."""
         scores = scorer.score(pack)
         chosen, rejected = scores.sums().unflatten(0, (-1, 2)).unbind(1)
         chosen_tokens, rejected_tokens = scores.tokens().unflatten(0, (-1, 2)).unbind(1)
@@ -71,8 +84,7 @@ class Preferences(Given):
             known["chosen_reference_logps"], known["rejected_reference_logps"] = reference.unbind(1)
             ratios = torch.stack([chosen, rejected]).detach() - reference.T
             numbers |= _rewards(getattr(self._entry, "beta", 1.0) * ratios)
-        given = {name: known[name] for name in self._asked if name != "config"}
-        return Losses(self._method.loss(self._entry, **given), numbers)
+        return known, numbers
 
 
 def with_reference(data: Sequence[Group], compute: Compute, journal: Journal) -> list[Group]:
