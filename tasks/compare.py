@@ -21,6 +21,7 @@ from tasks.measures import (
     given,
     judges,
     language,
+    lens_told,
     markdown,
     page,
     series,
@@ -36,6 +37,7 @@ from tasks.refusal import Refusal
 from tasks.sections.asked import Duel
 from tasks.sections.branches import Branches
 from tasks.sections.compared import Compare
+from tasks.sections.strength import Strength
 from tasks.settings import Tuning
 
 JSON, HTML, MARKDOWN = (Path(f"reports/comparison.{kind}") for kind in ("json", "html", "md"))
@@ -45,7 +47,12 @@ DISPLACEMENT = ("chosen_logp_change_nats", "likelihood_displacement", "train_mar
 
 
 def run(
-    compare: Compare, branches: Branches, seeds: list[int], tuning: dict[str, Tuning], duel: Duel
+    compare: Compare,
+    branches: Branches,
+    seeds: list[int],
+    tuning: dict[str, Tuning],
+    duel: Duel,
+    strength: Strength,
 ) -> dict[str, float | int | str | bool | None]:
     """The headline's means and how many pairs were told apart; writes reports/comparison.* and reports/plots."""
     entries = branches.entries()
@@ -64,6 +71,7 @@ def run(
     found = compared(compare, every, seeds, evaluations, values, list(duel.judges))
     found["warnings"] += trust.circular(every, records)
     found["contract"] = comparison.rounded(agreed[language.ENGLISH]._asdict())
+    found["strength"] = lens_told.read(list(strength.votes), records)
     extras = Extras(
         examples=examples.chosen(evaluations, values["greedy"], found["headline"], seeds, compare.seed),
         greedy=values["greedy"],

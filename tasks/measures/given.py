@@ -96,6 +96,8 @@ def _information(family: str, entry: Branch) -> str:
     """What it learns from; whoever sees the judge itself knows more than the others."""
     if family == "feedback":
         return phrase("a teacher's scores of several sources' answers")
+    if family == "cured":
+        return phrase("pairs, cured by the votes of reward models")
     reward, ratings = getattr(entry, "reward", None), getattr(entry, "ratings", None)
     if reward:
         return {"model": phrase("the pairs' reward model"), "judge": phrase("the judge itself")}[reward]

@@ -13,6 +13,7 @@ from tasks.measures import (
     glossary,
     legend,
     lengths,
+    lens_told,
     plots,
     plots_frontier,
     plots_lengths,
@@ -33,7 +34,7 @@ from tasks.measures.tables import Found, label
 def sections(found: Found, extras: Extras) -> list[Section]:
     """Every section that has something to show."""
     parts = (_verdicts, _compared, _scores, _differences, _length, _frontier, _win_rates, _examples, _cost)
-    parts += (_seeds, _prompts, _measures, _likelihood, _contract, _method, _reproduce)
+    parts += (lens_told.section, _seeds, _prompts, _measures, _likelihood, _contract, _method, _reproduce)
     return [part for make in parts for part in make(found, extras) if part.blocks]
 
 

@@ -1,0 +1,126 @@
+"""The preference lens: its numbers by hand, and what the report shows of them."""
+
+import json
+
+import numpy as np
+import pytest
+
+from tasks.measures import language, lens_told, markup
+from tasks.measures.lens import lens
+from tasks.measures.strength import Votes, audit
+
+MEANS = np.array([-4.0, -0.5, 0.1, 0.6, 1.1, 1.6, 2.1, 2.6, 3.5, 0.9])
+TURNED = np.isin(np.arange(10), [0, 8])
+
+
+@pytest.fixture
+def told():
+    """Ten pairs, two of them turned, one of which is the weakest."""
+    votes = Votes(MEANS, np.full(10, 0.25), np.full(10, 2))
+    known = {"length_gap": np.arange(10.0), "judge_margin": np.array([np.nan] + [0.5] * 9)}
+    found = lens(votes, audit(MEANS, TURNED), known)
+    return {"kind": "kfold", "planted_share": 0.2, **json.loads(json.dumps(found))}
+
+
+def test_the_lens_by_hand(told):
+    assert (told["pairs"], told["voters"], told["spread"]) == (10, [2, 2], 0.25)
+    assert told["below_zero"] == 0.2
+    assert told["classes"] == {"incorrect": 0.2, "ambiguous": 0.2, "normal": 0.6}
+    assert told["audit"] == {"recall": 0.5, "planted": 2}  # of 0 and 8 the weakest two are 0 and 1
+    assert told["deciles"]["right"] == [0, 1, 1, 1, 1, 1, 1, 1, 1, 0]
+    assert told["deciles"]["length_gap"] == [0, 1, 2, 3, 9, 4, 5, 6, 7, 8]
+    assert "judge_margin" not in told["deciles"]  # not known of every pair
+
+
+def test_strengths_beyond_the_histogram_are_in_its_last_bins(told):
+    counts, edges = told["histogram"]["counts"], told["histogram"]["edges"]
+    assert (sum(counts), counts[0], counts[-1]) == (10, 1, 1)
+    assert (edges[0], edges[-1], len(edges)) == (-3, 3, len(counts) + 1)
+
+
+def branch(name, family, method="dpo", **settings):
+    return {"name": name, "family": family, "method": method, "settings": {"beta": 0.5, **settings}}
+
+
+def compared(told=None):
+    """A comparison of dpo on raw pairs, on flipped ones, and of a cured branch without a raw one."""
+    cure = {"cure.strength": "strict", "cure.flip": 0.2, "cure.drop": 0.0}
+    branches = [
+        branch("dpo", "pairs"),
+        branch("flipped", "cured", **cure),
+        branch("other", "cured", "ipo", **cure),
+    ]
+    row = {
+        "left": "dpo",
+        "right": "flipped",
+        "measure": "gold",
+        "difference": 0.02,
+        "low": 0.01,
+        "high": 0.05,
+    }
+    return {
+        "headline": "gold",
+        "branches": branches,
+        "scores": {"greedy": {each["name"]: {"gold": {"mean": 0.4}} for each in branches}},
+        "differences": {"greedy": [row | {"verdict": "higher"}]},
+        "strength": {
+            "votes": {"strict": told} if told else {},
+            "cured": {
+                "flipped": {
+                    "rows": 90,
+                    "dropped": 0,
+                    "flipped": 18,
+                    "smoothed": 0,
+                    "flipped_against_judge": 17,
+                }
+            },
+        },
+    }
+
+
+def test_a_cured_branch_stands_against_the_same_settings_on_raw_pairs():
+    one, other = lens_told.cures(compared()).rows
+    assert one[:7] == ["flipped", "strength strict, flip 0.2", "90", "0", "18", "0", "17"]
+    assert one[7:] == ["0.400", "dpo", "-0.020 [-0.050, -0.010]", "lower"]  # cured less raw, turned round
+    assert other[-3:] == ["-", "-", "-"]
+
+
+def test_another_setting_is_no_raw_branch():
+    found = compared()
+    found["branches"][0]["settings"]["beta"] = 0.1
+    assert lens_told.raw_of(found, found["branches"][1]) is None
+
+
+@pytest.mark.parametrize("spoken", language.LANGUAGES)
+def test_the_section_is_there_with_votes_and_says_what_the_audit_found(told, spoken):
+    with language.speaking(spoken):
+        (part,) = lens_told.section(compared(told), None)
+        text = markup.section(part)
+    assert part.anchor == "preferences"
+    assert "50%" in text
+    assert "<svg" in text
+
+
+def test_a_comparison_without_votes_has_no_such_section():
+    found = compared()
+    found["branches"] = found["branches"][:1]
+    for without in (found, {name: value for name, value in found.items() if name != "strength"}):
+        (part,) = lens_told.section(without, None)
+        assert not part.blocks  # sections leave out what has nothing to show
+
+
+def test_only_votes_of_params_yaml_are_read(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    lens_told.FOLDER.mkdir(parents=True)
+    for vote in ("strict", "former"):
+        (lens_told.FOLDER / f"{vote}.json").write_text("{}")
+    records = {"cured-flipped": {"rows": 3, "data_sha256": "a"}, "align-dpo-0": {}}
+    found = lens_told.read(["strict", "not_yet"], records)
+    assert found == {"votes": {"strict": {}}, "cured": {"flipped": {"rows": 3}}}
+
+
+def test_names_from_data_are_escaped(told):
+    found = compared(told)
+    found["strength"]["votes"] = {"<b>": told}
+    (part,) = lens_told.section(found, None)
+    assert "<b>" not in markup.section(part)
