@@ -19,11 +19,13 @@ from tasks.refusal import Refusal
 from tasks.sections.asked import Duel
 from tasks.sections.branches import Branches
 from tasks.sections.compared import Compare
+from tasks.sections.strength import Strength
 from tasks.settings import FAMILIES, Branch, Tuning
 
 PROMPTS, SAMPLES, SEEDS = 60, 2, [0, 1]
 COMPARE = Compare(confidence=0.95, resamples=1000, seed=0, wanted_difference=0.02, wanted_win_gap=0.05)
 DUEL = Duel(seed=0, prompts=None, batch=50, alpha=None, judges={})
+STRENGTH = Strength(seed=0, members=[0], planted=0.2, votes={})
 HASHES = {"reference_sha256": "r" * 64, "prompts_sha256": "p" * 64, "reward_sha256": "w" * 64}
 CONTRACT = {
     "documents_sha256": "d" * 64,
@@ -135,7 +137,7 @@ def project(tmp_path, monkeypatch):
 
 
 def run(*names: str, seeds: list[int] = SEEDS, tuning: dict[str, Tuning] | None = None) -> dict:
-    stage.run(COMPARE, entries(*names), seeds, tuning or {}, DUEL)
+    stage.run(COMPARE, entries(*names), seeds, tuning or {}, DUEL, STRENGTH)
     return json.loads(Path("reports/comparison.json").read_text(encoding="utf-8"))
 
 
@@ -364,7 +366,7 @@ def test_the_table_can_be_printed_from_the_json(project):
 
 
 def test_metrics_are_flat(project):
-    metrics = stage.run(COMPARE, entries("better", "twin"), SEEDS, {}, DUEL)
+    metrics = stage.run(COMPARE, entries("better", "twin"), SEEDS, {}, DUEL, STRENGTH)
     assert metrics["pairs"] == 3
     assert metrics["pairs_told_apart"] == 2
     assert all(isinstance(value, float | int | str | bool) for value in metrics.values())

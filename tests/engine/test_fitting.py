@@ -11,9 +11,9 @@ from tasks import methods
 from tasks.engine.families.online import Drawing, Reference, Rollouts
 from tasks.engine.families.pairs import Known, Preferences
 from tasks.engine.fitting import Given, GroupTrainer, Losses
+from tasks.engine.reward_training import BradleyTerry
 from tasks.engine.scoring import Scorer
 from tasks.engine.training import arguments, fit, in_order
-from tasks.reward import BradleyTerry
 from tasks.sft import Supervised
 
 CUTS = [  # batch_size, gradient_accumulation, tokens_at_once: packs of three groups and one, of two, of one

@@ -13,13 +13,13 @@ from tasks import methods
 from tasks.engine.families.online import Drawing, Reference, Rollouts, Sampled
 from tasks.engine.families.pairs import Known, Preferences
 from tasks.engine.groups import Group
+from tasks.engine.reward_training import BradleyTerry
 from tasks.engine.scoring import Scorer
 from tasks.engine.stock import online as stock_online
 from tasks.engine.stock import pairs as stock_pairs
 from tasks.engine.stock import reward as stock_reward
 from tasks.engine.stock import sft as stock_sft
 from tasks.engine.training import adapter
-from tasks.reward import BradleyTerry
 from tasks.settings import Lora
 from tasks.sft import Supervised
 
