@@ -1,7 +1,6 @@
 """Stages member, strength and cured: who votes on what, whether turned labels are found, what a cure leaves."""
 
 import json
-import re
 from pathlib import Path
 
 import numpy as np
@@ -124,13 +123,12 @@ def test_flips_are_refused_of_votes_that_do_not_find_planted_ones(recall, ranked
 
 
 def test_strengths_of_other_pairs_are_refused(ranked):
-    with pytest.raises(Refusal, match=re.escape("data/strength-strict.parquet is of other pairs")[:30]):
+    with pytest.raises(Refusal, match="is of other pairs than"):
         ranked(ids=["another"], drop=0.2)
 
 
-def test_the_bound_of_trust_is_where_a_flip_begins_to_mend():
-    """Of n suspects a share p is wrong: n p labels are mended and n (1 - p) broken."""
-    assert cured.TRUSTED * 1 - (1 - cured.TRUSTED) * 1 == 0
+def test_the_bound_of_trust_is_where_as_many_labels_are_mended_as_broken():
+    assert cured.TRUSTED == 1 - cured.TRUSTED
 
 
 def test_an_unknown_vote_or_member_is_refused(own):
