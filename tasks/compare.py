@@ -69,7 +69,7 @@ def run(
     }
     values = comparison.gathered(evaluations, list(entries), seeds)
     found = compared(compare, every, seeds, evaluations, values, list(duel.judges))
-    found["warnings"] += trust.circular(every, records)
+    found["warnings"] += trust.circular(every, records) + lens_told.alarms(records)
     found["contract"] = comparison.rounded(agreed[language.ENGLISH]._asdict())
     found["strength"] = lens_told.read(list(strength.votes), records)
     extras = Extras(

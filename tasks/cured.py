@@ -22,7 +22,7 @@ TRUSTED = 0.5  # recall of planted flips; below it a flip breaks more labels tha
 
 
 def run(branch: str, entry: Any) -> dict[str, float | int | str]:
-    """How many pairs were dropped, turned and smoothed, and how many turned ones the judge had otherwise."""
+    """How many pairs were dropped, turned and smoothed, and how many labels the judge had otherwise: turned, in all."""
     cure: Cure = entry.cure
     rows, strengths = pq.read_table(PAIRS).to_pylist(), _strengths(cure.strength)
     if [row["id"] for row in rows] != [name for name, _ in strengths]:
@@ -56,6 +56,7 @@ def run(branch: str, entry: Any) -> dict[str, float | int | str]:
         "flipped": len(turned),
         "smoothed": len(smoothed),
         "flipped_against_judge": sum(row["flipped"] and (row["margin"] or 0.0) < 0 for row in left),
+        "against_judge": sum((row["margin"] or 0.0) < 0 for row in left),
         "audit_recall": round(recall, 6),
         **told(left),
     }

@@ -10,10 +10,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.corpus.pairs import SCHEMA, sides, told
+from tasks.corpus.pairs import NOISY, SCHEMA, sides, told
 from tasks.corpus.preferences import own_rows
 from tasks.engine import models
 from tasks.engine.text import render, render_chat, require_room
+from tasks.measures.cures import flip
+from tasks.measures.strength import NOISE, planted
 from tasks.refusal import Refusal
 from tasks.sections.documents import Own
 from tasks.sections.trunk import Pairs, SampledPairs
@@ -43,9 +45,13 @@ def run(pairs: Pairs, own: Own, text: Text) -> dict[str, float | int]:
                 f"no pair is left for it ({len(rows)} pairs in all; dropped: {dict(dropped)})",
                 "lower pairs.source.min_margin, sample more completions, or give more pairs",
             )
-        pq.write_table(pa.Table.from_pylist(part, schema=SCHEMA), OUT / f"{name}.parquet")
+        written, schema = part, SCHEMA
+        if name == "a" and pairs.planted:
+            written, schema = with_noise(part, pairs), NOISY
+        pq.write_table(pa.Table.from_pylist(written, schema=schema), OUT / f"{name}.parquet")
     return {
         **{f"rows_{name}": len(part) for name, part in folds.items()},
+        "planted": round(pairs.planted * len(folds["a"])),
         **{f"dropped_{reason}": count for reason, count in sorted(dropped.items())},
         **told(rows),
     }
@@ -88,6 +94,18 @@ def split(rows: list[dict[str, Any]], pairs: Pairs) -> dict[str, list[dict[str, 
         name: [row for row in rows if fold[row["prompt"]] == name]
         for name in ("a", "a_holdout", "b", "b_holdout")
     }
+
+
+def with_noise(rows: list[dict[str, Any]], pairs: Pairs) -> list[dict[str, Any]]:
+    """The rows, a share of them the other way round, each marked; a Refusal where the share is less than one row."""
+    turned = planted(len(rows), pairs.planted, pairs.seed, NOISE)
+    if not turned.any():
+        cause = f"{pairs.planted:g} of {len(rows)} training pairs is less than one"
+        raise Refusal("params.yaml: pairs.planted", cause, "raise it, set it to 0, or give more pairs")
+    return [
+        (flip(row) if other else row) | {"planted": other}
+        for row, other in zip(rows, turned.tolist(), strict=True)
+    ]
 
 
 def _columns(path: str, *names: str) -> list[tuple[Any, ...]]:

@@ -44,7 +44,7 @@ def run(by: str, strength: Strength, compute: Compute, journal: Journal) -> dict
         cause = f"{strength.planted:g} of {len(pairs)} pairs is less than one"
         raise Refusal("params.yaml: strength.planted", cause, "raise it, or give more pairs")
     audit = measured.audit(audited.mean_P, turned_P)
-    found = lens(given, audit, _columns(pairs, compute, journal))
+    found = lens(given, audit, _columns(pairs, compute, journal)) | _noise(given, pairs)
     named = measured.classes(given.mean_P)
     columns = [[str(pair["id"]) for pair in pairs], given.mean_P, given.spread_P, given.count_P, named]
     table = pa.table([pa.array(column) for column in (*columns, turned_P, audited.mean_P)], schema=SCHEMA)
@@ -62,7 +62,16 @@ def run(by: str, strength: Strength, compute: Compute, journal: Journal) -> dict
         "mean_spread": round(found["spread"], 6),
         "audit_recall": round(audit.recall, 6),
         "audit_planted": audit.planted,
+        **{f"noise_{name}": value for name, value in _rounded(found.get("noise", {})).items()},
     }
+
+
+def _noise(given: measured.Votes, pairs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Whether the votes find the labels that `pairs.planted` turned; nothing where it turned none. Told, never used."""
+    if "planted" not in pairs[0]:
+        return {}
+    noise = measured.audit(given.mean_P, np.array([pair["planted"] for pair in pairs]))
+    return {"noise": {"planted": noise.planted, "recall": noise.recall}}
 
 
 def _differences(by: str, labels: str, strength: Strength, count: int) -> np.ndarray:

@@ -9,10 +9,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks import pairs
+from tasks.corpus.pairs import sides
 from tasks.engine import models
+from tasks.measures.strength import planted
 from tasks.refusal import Refusal
 from tasks.sections.trunk import Pairs
 
+PAIR = {"id": "x", **sides(("good", 0.9), ("bad", 0.1))}
 FOLDS = ("a", "a_holdout", "b", "b_holdout")
 
 
@@ -29,7 +32,8 @@ def judged(*samples):
 
 def settings(**changed):
     source = {"kind": "sampled", "min_margin": 0.1}
-    return Pairs.model_validate({"source": source, "seed": 0, "fold_b": 0.3, "holdout": 0.2} | changed)
+    given = {"source": source, "seed": 0, "fold_b": 0.3, "holdout": 0.2, "planted": 0.0}
+    return Pairs.model_validate(given | changed)
 
 
 @pytest.fixture
@@ -154,6 +158,53 @@ def test_a_fold_without_a_pair_is_refused_with_what_was_dropped(own):
         Refusal, match=r"data/pairs/a.parquet: no pair is left .*'documents_tied': \d+.*lower"
     ):
         own.run("pairs")
+
+
+def noisy(own, share):
+    """The miniature's pairs with this share of labels turned: fold A before and after, and the stage's metrics."""
+    before = pq.read_table("data/pairs/a.parquet").to_pylist()
+    own.change("pairs", planted=share)
+    return before, own.run("pairs"), pq.read_table("data/pairs/a.parquet").to_pylist()
+
+
+def test_planted_noise_turns_a_share_of_fold_as_training_labels_and_marks_them(own):
+    others = {name: Path(f"data/pairs/{name}.parquet").read_bytes() for name in FOLDS[1:]}
+    before, told, after = noisy(own, 0.25)
+    turned = [row["planted"] for row in after]
+    assert sum(turned) == told["planted"] == round(0.25 * len(before))
+    for one, other, over in zip(before, after, turned, strict=True):
+        left, right = ("rejected", "chosen") if over else ("chosen", "rejected")
+        assert (other["chosen"], other["score_chosen"]) == (one[left], one[f"score_{left}"])
+        assert (other["rejected"], other["characters_rejected"]) == (one[right], one[f"characters_{right}"])
+        assert other["margin"] == (-one["margin"] if over else one["margin"])
+        assert (other["id"], other["prompt"]) == (one["id"], one["prompt"])
+    assert {name: Path(f"data/pairs/{name}.parquet").read_bytes() for name in others} == others
+
+
+def test_no_planted_noise_leaves_no_mark(own):
+    before = {name: Path(f"data/pairs/{name}.parquet").read_bytes() for name in FOLDS}
+    noisy(own, 0.25)
+    _, told, after = noisy(own, 0.0)
+    assert {name: Path(f"data/pairs/{name}.parquet").read_bytes() for name in FOLDS} == before
+    assert told["planted"] == 0
+    assert "planted" not in after[0]
+
+
+def test_more_noise_keeps_what_less_noise_turned_and_is_not_the_audits_draw():
+    """With the draw of the audit, of the same seed, its turned labels would be the right ones."""
+    low, high = (
+        [row["planted"] for row in pairs.with_noise([PAIR] * 400, settings(planted=p))] for p in (0.1, 0.2)
+    )
+    assert sum(low) == 40
+    assert sum(high) == 80
+    assert all(more for less, more in zip(low, high, strict=True) if less)
+    audit = planted(400, 0.2, settings().seed)
+    assert 0.05 < (audit & high).mean() / 0.2 < 0.4  # by chance a fifth of them
+
+
+def test_noise_of_less_than_one_pair_is_refused():
+    with pytest.raises(Refusal, match=r"pairs.planted: 0.001 of 4 training pairs is less than one"):
+        pairs.with_noise([PAIR] * 4, settings(planted=0.001))
 
 
 def write_own(count=20, **changed):

@@ -4,12 +4,15 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from tasks import cured
+from tasks import strength as stage
+from tasks.corpus.pairs import NOISY
 from tasks.engine.models import file_sha256
-from tasks.measures import strength
+from tasks.measures import cures, strength
 from tasks.refusal import Refusal
 
 NOTHING = {"drop": 0.0, "flip": 0.0, "smooth": 0.0, "alpha": 0.0, "margin": 0.0}
@@ -89,8 +92,6 @@ def ranked(own):
     """Strengths that rise with the rows, and a recall of planted flips; gives the stage's word on a cure."""
 
     def stage(recall=0.9, ids=None, **cure):
-        import pyarrow as pa
-
         rows = pairs()
         names = ids or [str(row["id"]) for row in rows]
         strengths = [float(place) - 1.5 for place in range(len(names))]
@@ -120,6 +121,26 @@ def test_flips_are_refused_of_votes_that_do_not_find_planted_ones(recall, ranked
     with pytest.raises(Refusal, match=rf"finds {recall:.0%} of the labels that were turned on purpose"):
         ranked(recall=recall, flip=0.2)
     assert ranked(recall=recall, drop=0.2)["audit_recall"] == recall  # which needs no trust
+
+
+def test_noise_that_the_votes_find_is_told_and_none_is_not():
+    """The weakest two of five are the second and the fourth; the fourth and the fifth had been turned."""
+    given = strength.Votes(np.array([0.4, -1.0, 0.3, -0.2, 0.9]), np.zeros(5), np.ones(5))
+    marked = [{"planted": place in (3, 4)} for place in range(5)]
+    assert stage._noise(given, marked) == {"noise": {"planted": 2, "recall": 0.5}}
+    assert stage._noise(given, [{} for _ in marked]) == {}
+
+
+def test_a_turned_label_that_the_cure_turns_back_is_right_again(ranked):
+    rows = pq.read_table("data/pairs/a.parquet").to_pylist()
+    noisy = [
+        cures.flip(row) | {"planted": True} if place in (0, 3) else row for place, row in enumerate(rows)
+    ]
+    pq.write_table(pa.Table.from_pylist(noisy, schema=NOISY), "data/pairs/a.parquet")
+    told = ranked(flip=1.2 / len(rows))
+    assert (told["flipped"], told["flipped_against_judge"], told["against_judge"]) == (1, 0, 1)
+    after = pq.read_table("data/cured/tried.parquet").to_pylist()
+    assert (after[0]["chosen"], after[3]["chosen"]) == (rows[0]["chosen"], rows[3]["rejected"])
 
 
 def test_strengths_of_other_pairs_are_refused(ranked):

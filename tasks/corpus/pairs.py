@@ -22,6 +22,7 @@ SCHEMA = pa.schema(
         ("judge", pa.string()),
     ]
 )
+NOISY = SCHEMA.append(pa.field("planted", pa.bool_()))  # whether this label was turned on purpose
 
 
 def sides(chosen: tuple[str, float], rejected: tuple[str, float]) -> dict[str, Any]:

@@ -10,13 +10,15 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure as Drawing
 
+from tasks.measures.alarms import Alarm
 from tasks.measures.blocks import Block, Figure, Section
-from tasks.measures.language import phrase, say
+from tasks.measures.evaluations import SFT
+from tasks.measures.language import both, phrase, say
 from tasks.measures.plots import INK, MUTED, SERIES, svg
 from tasks.measures.tables import Found, Table, interval, label, verdict
 
 FOLDER = Path("reports/strength")
-TOLD = ("rows", "dropped", "flipped", "smoothed", "flipped_against_judge", "audit_recall")
+TOLD = ("rows", "dropped", "flipped", "smoothed", "flipped_against_judge", "against_judge", "audit_recall")
 COLUMNS = {
     "strength": (phrase("strength"), "{:+.2f}"),
     "spread": (phrase("spread of the votes"), "{:.2f}"),
@@ -31,6 +33,9 @@ CAPTION = phrase(
     "the line the members prefer the rejected side. Right: the share of right labels in each tenth of the pairs, from "
     "the weakest, in the audit, where {planted} labels were turned on purpose. {recall} of those turned are among "
     "the {planted} weakest; by chance it were {chance}."
+)
+NOISE = phrase(
+    "Of the {noise} labels that pairs.planted turned before anybody was trained, {found} are among the {noise} weakest."
 )
 
 
@@ -50,6 +55,19 @@ def read(votes: Sequence[str], records: Mapping[str, Mapping[str, Any]]) -> dict
             name: {key: told[key] for key in TOLD if key in told} for name, told in sorted(cured.items())
         },
     }
+
+
+def alarms(records: Mapping[str, Mapping[str, Any]]) -> list[Alarm]:
+    """A warning where training labels were turned on purpose: no number of this comparison is of the pairs as given."""
+    told = records.get("pairs", {})
+    if not told.get("planted"):
+        return []
+    template = phrase(
+        "{planted} of the {rows} training pairs have their labels turned on purpose (pairs.planted): every branch on "
+        "pairs and the reward model behind the others learned from them. This is a trial of noise and no result."
+    )
+    numbers = {"planted": told["planted"], "rows": told["rows_a"]}
+    return [{"kind": "noise", "branch": SFT, **both(lambda: say(template, **numbers))}]
 
 
 def section(found: Found, _: Any) -> Iterator[Section]:
@@ -114,12 +132,18 @@ def cures(found: Found) -> Table:
         mean = f"{found['scores']['greedy'][name][measure]['mean']:.3f}"
         rows.append([name, said, *counts, mean, *_against(found, branch, measure)])
     header = [say("branch"), say("cure"), say("pairs left"), say("dropped"), say("turned"), say("smoothed")]
-    header += [say("turned against the judge"), label(measure), say("raw branch"), say("cured less raw")]
+    header += [
+        say("turned against the judge"),
+        say("left against the judge"),
+        label(measure),
+        say("raw branch"),
+        say("cured less raw"),
+    ]
     header += [say("verdict")]
     note = say(
         "Raw: the branch of the family pairs with the same method and settings; none where params.yaml has none. "
-        "Turned against the judge: pairs that the judge who made them had otherwise; where it is exact, each of "
-        "these is a mistake of the cure."
+        "Against the judge: labels that the judge who made the pairs had otherwise, among those that the cure turned, "
+        "and among all that are left; where the judge is exact, each of these is a mistake."
     )
     return Table(say("Cured pairs against raw ones"), header, rows, note)
 
@@ -165,4 +189,8 @@ def _caption(vote: str, lens: Mapping[str, Any]) -> str:
     planted = lens["audit"]["planted"]
     recall, chance = f"{lens['audit']['recall']:.0%}", f"{planted / lens['pairs']:.0%}"
     numbers = {"pairs": lens["pairs"], "planted": planted, "recall": recall, "chance": chance}
-    return say(CAPTION, vote=vote, **numbers)
+    told = say(CAPTION, vote=vote, **numbers)
+    if "noise" in lens:
+        noise = {"noise": lens["noise"]["planted"], "found": f"{lens['noise']['recall']:.0%}"}
+        told += " " + say(NOISE, **noise)
+    return told

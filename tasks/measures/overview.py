@@ -30,6 +30,7 @@ KINDS = {
     "budget": phrase("unlike tuning"),
     "judge": phrase("judges"),
     "circular": phrase("trained by the judge"),
+    "noise": phrase("planted noise"),
 }
 
 

@@ -20,7 +20,7 @@ import numpy as np
 INCORRECT, AMBIGUOUS, NORMAL = "incorrect", "ambiguous", "normal"
 SHARES = {INCORRECT: 0.2, AMBIGUOUS: 0.2}  # of all pairs, from the weakest: the paper's, found on HH
 DECILES = 10
-FOLDS, PLANTED = 0, 1  # streams of random numbers, apart
+FOLDS, PLANTED, NOISE = 0, 1, 2  # streams of random numbers, apart: the audit must not turn the noise back
 
 
 class Votes(NamedTuple):
@@ -93,10 +93,13 @@ def folds(prompts: Sequence[str], count: int, seed: int, repeat: int) -> np.ndar
     return np.array([fold[prompt] for prompt in prompts])
 
 
-def planted(count: int, share: float, seed: int) -> np.ndarray:
-    """(P,) bool: the pairs whose labels are turned for the audit, this share of them."""
+def planted(count: int, share: float, seed: int, stream: int = PLANTED) -> np.ndarray:
+    """(P,) bool: the pairs whose labels are turned on purpose, this share of them, and all of a smaller share's.
+
+    stream: PLANTED for the audit, NOISE for the pairs that everybody is trained on.
+    """
     turned_P = np.zeros(count, dtype=bool)
-    order = np.random.default_rng([seed, PLANTED]).permutation(count)
+    order = np.random.default_rng([seed, stream]).permutation(count)
     turned_P[order[: round(share * count)]] = True
     return turned_P
 

@@ -75,6 +75,9 @@ class Pairs(Section):
     holdout: Annotated[
         float, Field(gt=0, lt=1, description="share of each fold kept to measure its reward model")
     ]
+    planted: Annotated[
+        float, Field(ge=0, lt=0.5, description="share of fold A's training labels turned on purpose; a trial")
+    ]
 
 
 class TrainedReward(Section):

@@ -72,6 +72,7 @@ def compared(told=None):
                     "flipped": 18,
                     "smoothed": 0,
                     "flipped_against_judge": 17,
+                    "against_judge": 19,
                 }
             },
         },
@@ -80,8 +81,8 @@ def compared(told=None):
 
 def test_a_cured_branch_stands_against_the_same_settings_on_raw_pairs():
     one, other = lens_told.cures(compared()).rows
-    assert one[:7] == ["flipped", "strength strict, flip 0.2", "90", "0", "18", "0", "17"]
-    assert one[7:] == ["0.400", "dpo", "-0.020 [-0.050, -0.010]", "lower"]  # cured less raw, turned round
+    assert one[:8] == ["flipped", "strength strict, flip 0.2", "90", "0", "18", "0", "17", "19"]
+    assert one[8:] == ["0.400", "dpo", "-0.020 [-0.050, -0.010]", "lower"]  # cured less raw, turned round
     assert other[-3:] == ["-", "-", "-"]
 
 
@@ -99,6 +100,23 @@ def test_the_section_is_there_with_votes_and_says_what_the_audit_found(told, spo
     assert part.anchor == "preferences"
     assert "50%" in text
     assert "<svg" in text
+
+
+@pytest.mark.parametrize("spoken", language.LANGUAGES)
+def test_the_section_says_whether_the_noise_in_the_pairs_is_found(told, spoken):
+    told["noise"] = {"planted": 3, "recall": 2 / 3}
+    with language.speaking(spoken):
+        (part,) = lens_told.section(compared(told), None)
+        text = markup.section(part)
+    assert "67%" in text
+
+
+def test_noise_in_the_pairs_is_warned_of_and_none_is_not():
+    noisy = {"pairs": {"planted": 9, "rows_a": 90, "rows_b": 30}}
+    (alarm,) = lens_told.alarms(noisy)
+    assert alarm["text"].startswith("9 of the 90 training pairs have their labels turned on purpose")
+    assert "90" in alarm["text_ko"]
+    assert lens_told.alarms({"pairs": {"planted": 0, "rows_a": 90}}) == lens_told.alarms({}) == []
 
 
 def test_a_comparison_without_votes_has_no_such_section():
