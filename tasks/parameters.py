@@ -109,6 +109,7 @@ def parse(kind: type[Known], text: str, place: str) -> Known:
 def _told(error: ValidationError) -> str:
     tags = {"embedded", "files", "hub", "shipped", "scratch", "own", "train", "sampled"}
     tags |= {"judge", "reward", "endpoint", "model", "lead", "kfold", "ensemble"}
+    tags |= {"ranking", "simcse", "swav", "meta"}
     lines = []
     for item in error.errors():
         place = [str(part) for part in item["loc"]]
@@ -122,4 +123,4 @@ def _told(error: ValidationError) -> str:
 
 def _chosen(place: list[str]) -> bool:
     """Whether pydantic names a block's kind behind this place, which is no name in the file."""
-    return place[-1:] in (["source"], ["teacher"]) or place[-2:-1] in (["sources"], ["votes"])
+    return place[-1:] in (["source"], ["teacher"], ["objective"]) or place[-2:-1] in (["sources"], ["votes"])

@@ -1,20 +1,20 @@
-"""How a reward model is made of pairs: a new head on models/sft, and Bradley-Terry's loss with centring."""
+"""How a reward model is made of pairs: a new head on models/sft, and the objective that the block `reward` says."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from torch.nn.functional import logsigmoid
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tasks.engine import models, training
 from tasks.engine.families.pairs import groups
-from tasks.engine.fitting import Given, GroupTrainer, Losses
-from tasks.engine.groups import Group
+from tasks.engine.fitting import GroupTrainer
 from tasks.engine.journal import Journal
-from tasks.engine.scoring import Scorer
+from tasks.engine.lookahead import LookingAhead, candidates
+from tasks.engine.reward_objectives import BradleyTerry, contrastive
+from tasks.sections.objectives import Meta, Simcse, Swav
 from tasks.sections.trunk import TrainedReward
 from tasks.settings import Compute
 
@@ -40,9 +40,15 @@ def train(
 
         trainer = stock.trainer(source, rows, model, tokenizer, common)
     else:
-        trainer = GroupTrainer(
+        told, made_by, objective = source.objective, GroupTrainer, BradleyTerry(source.center)
+        if isinstance(told, Simcse | Swav):
+            objective = contrastive(source.center, told, source.seed)
+        elif isinstance(told, Meta):
+            made_by, fresh = partial(LookingAhead, eta=told.step), candidates(pairs, tokenizer)
+            rows = [row._replace(meta=one) for row, one in zip(rows, fresh, strict=True)]
+        trainer = made_by(
             model,
-            BradleyTerry(source.center),
+            objective,
             rows,
             common,
             source.optimisation,
@@ -55,20 +61,3 @@ def train(
     trainer.add_callback(training.JournalCallback(journal, "reward", {}, tolerance=0.0))
     training.fit(trainer, journal, scratch)
     return training.merged(trainer)
-
-
-class BradleyTerry(Given):
-    """One loss a pair: -log sigmoid(r_chosen - r_rejected) + center * (r_chosen + r_rejected)^2."""
-
-    def __init__(self, center: float):
-        self._center = center
-
-    def items(self, group: Group) -> int:
-        return 1
-
-    def losses(self, scorer: Scorer, pack: Sequence[Group]) -> Losses:
-        chosen, rejected = scorer.rewards(pack).unflatten(0, (-1, 2)).unbind(1)
-        margin = chosen - rejected
-        losses = self._center * (chosen + rejected) ** 2 - logsigmoid(margin)
-        numbers = {"accuracy": (margin > 0).float(), "margin": margin}
-        return Losses(losses, {name: values.detach() for name, values in numbers.items()})

@@ -111,13 +111,18 @@ class Scorer:
         self.check(asked, reward=True)
         plan = self.plan(asked)
         with self.autocast():
-            if self.rows is None:
-                hidden = self.hidden(plan)
-            else:
-                hidden = self.bare.base_model(**self._inputs(plan), use_cache=False).last_hidden_state
+            hidden = self._states(plan)
             values = self.bare.score(hidden.flatten(0, 1).index_select(0, plan.predictors))[:, 0].float()
         cut = groups.split(values, plan.lengths)
         return [cut[place] for place in plan.places.tolist()]
+
+    def representations(self, asked: Sequence[Group], *, embed: Any = None) -> torch.Tensor:
+        """(asked, E): what a reward model's head reads of each completion, with gradient; embed as for `score`."""
+        self.check(asked, reward=True)
+        plan = self.plan(asked)
+        with self.autocast():
+            hidden = self._states(plan, embed)
+        return hidden.flatten(0, 1).index_select(0, plan.ends).float()[plan.places]
 
     def plan(self, asked: Sequence[Group]) -> Plan:
         """The forward pass for these groups, on the model's device."""
@@ -172,6 +177,12 @@ class Scorer:
         """Last hidden states (B, T, E)."""
         forward = self._inputs(plan, embed) | {"attention_mask": attention.OPAQUE}
         return self.bare.base_model(**forward, use_cache=False).last_hidden_state
+
+    def _states(self, plan: Plan, embed: Any = None) -> torch.Tensor:
+        """The same, of either plan."""
+        if self.rows is None:
+            return self.hidden(plan, embed)
+        return self.bare.base_model(**self._inputs(plan, embed), use_cache=False).last_hidden_state
 
     def _inputs(self, plan: Plan, embed: Any = None) -> dict[str, Any]:
         if embed is None:

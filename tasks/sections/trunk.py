@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from tasks.sections.objectives import Objective
 from tasks.settings import HubModel, Optimisation, ScratchBase, Section, Seed
 
 
@@ -86,7 +87,16 @@ class TrainedReward(Section):
     kind: Literal["train"]
     seed: Seed
     center: Annotated[float, Field(ge=0, description="coefficient of (r_chosen + r_rejected)^2")]
+    objective: Objective
     optimisation: Optimisation
+
+    @model_validator(mode="after")
+    def _trl_ranks_alone(self) -> TrainedReward:
+        if self.optimisation.engine == "trl" and self.objective.kind != "ranking":
+            raise ValueError(
+                f"TRL's trainer of reward models knows no {self.objective.kind}; set engine: gallim"
+            )
+        return self
 
 
 class Reward(Section):
