@@ -15,6 +15,7 @@ from tasks.ledger.journal import CURVES
 from tasks.measures import (
     comparison,
     contract,
+    cures_told,
     decisions,
     examples,
     frontier_told,
@@ -69,7 +70,7 @@ def run(
     }
     values = comparison.gathered(evaluations, list(entries), seeds)
     found = compared(compare, every, seeds, evaluations, values, list(duel.judges))
-    found["warnings"] += trust.circular(every, records) + lens_told.alarms(records)
+    found["warnings"] += trust.circular(every, records) + cures_told.alarms(records)
     found["contract"] = comparison.rounded(agreed[language.ENGLISH]._asdict())
     found["strength"] = lens_told.read(list(strength.votes), records)
     extras = Extras(

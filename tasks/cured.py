@@ -13,12 +13,11 @@ import pyarrow.parquet as pq
 from tasks.corpus.pairs import told
 from tasks.engine import models
 from tasks.measures import cures
-from tasks.measures.strength import bands
+from tasks.measures.strength import TRUSTED, bands
 from tasks.refusal import Refusal
 from tasks.sections.strength import Cure
 
 PAIRS = Path("data/pairs/a.parquet")
-TRUSTED = 0.5  # recall of planted flips; below it a flip breaks more labels than it mends
 
 
 def run(branch: str, entry: Any) -> dict[str, float | int | str]:
@@ -71,11 +70,11 @@ def _recall(branch: str, cure: Cure) -> float:
     """The vote's recall of planted flips, or a Refusal where flips are wanted of a vote that does not find them."""
     path = Path(f"reports/strength/{cure.strength}.json")
     recall = json.loads(path.read_text(encoding="utf-8"))["audit"]["recall"]
-    if cure.flip and recall <= TRUSTED:
+    if cure.flip and not cure.flip_anyway and recall <= TRUSTED:
         raise Refusal(
             f"branches.cured.{branch}.cure.flip",
             f"the vote {cure.strength} finds {recall:.0%} of the labels that were turned on purpose, "
             "and at one half a flip breaks as many labels as it mends",
-            "drop or smooth these pairs, or train better members (the block reward)",
+            "drop or smooth these pairs, train better members (the block reward), or say flip_anyway",
         )
     return recall

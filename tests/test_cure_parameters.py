@@ -10,7 +10,15 @@ from tasks import parameters
 from tasks.refusal import Refusal
 
 ROOT = Path(__file__).resolve().parents[1]
-CURE = {"strength": "strict", "drop": 0.0, "flip": 0.2, "smooth": 0.0, "alpha": 0.0, "margin": 0.0}
+CURE = {
+    "strength": "strict",
+    "drop": 0.0,
+    "flip": 0.2,
+    "flip_anyway": False,
+    "smooth": 0.0,
+    "alpha": 0.0,
+    "margin": 0.0,
+}
 
 
 @pytest.fixture
@@ -50,6 +58,7 @@ def test_an_entry_is_read_by_its_methods_own_config_and_its_cure(read):
         ({"flip": 0.0}, "cures nothing; such an entry belongs under branches.pairs"),
         ({"drop": 0.5, "flip": 0.6}, "are more than all pairs"),
         ({"drop": 1.0, "flip": 0.0}, "or leave none"),
+        ({"flip": 0.0, "drop": 0.1, "flip_anyway": True}, "flip_anyway without a flip"),
         ({"smooth": 0.2}, "smooth and alpha need each other"),
         ({"alpha": 0.2}, "smooth and alpha need each other"),
         ({"strength": "strickt"}, "strength.votes has no 'strickt'; did you mean 'strict'"),

@@ -222,7 +222,15 @@ class Graph:
         (folder / "assets/pretrained_on.sha256").write_text("seen")
         (folder / "tasks/__main__.py").write_text(FAKE)
         walk = given["branches"]["pairs"]["dpo"]["optimisation"]
-        cure = {"strength": "strict", "drop": 0.1, "flip": 0.1, "smooth": 0.0, "alpha": 0.0, "margin": 0.0}
+        cure = {
+            "strength": "strict",
+            "drop": 0.1,
+            "flip": 0.1,
+            "flip_anyway": False,
+            "smooth": 0.0,
+            "alpha": 0.0,
+            "margin": 0.0,
+        }
         ipo = {"method": "ipo", "tau": 0.1, "optimisation": walk, "cure": cure}
         kto = {"beta": 0.1, "desirable_weight": 1.0, "undesirable_weight": 1.0, "ratings": "pairs"}
         rewarded = {"reward": "model", "eos_penalty": 1.0, "optimisation": walk}

@@ -8,14 +8,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks import cured
 from tasks import strength as stage
 from tasks.corpus.pairs import NOISY
 from tasks.engine.models import file_sha256
 from tasks.measures import cures, strength
 from tasks.refusal import Refusal
 
-NOTHING = {"drop": 0.0, "flip": 0.0, "smooth": 0.0, "alpha": 0.0, "margin": 0.0}
+NOTHING = {"drop": 0.0, "flip": 0.0, "flip_anyway": False, "smooth": 0.0, "alpha": 0.0, "margin": 0.0}
 
 
 def column(path, name):
@@ -121,6 +120,7 @@ def test_flips_are_refused_of_votes_that_do_not_find_planted_ones(recall, ranked
     with pytest.raises(Refusal, match=rf"finds {recall:.0%} of the labels that were turned on purpose"):
         ranked(recall=recall, flip=0.2)
     assert ranked(recall=recall, drop=0.2)["audit_recall"] == recall  # which needs no trust
+    assert ranked(recall=recall, flip=0.2, flip_anyway=True)["flipped"] > 0
 
 
 def test_noise_that_the_votes_find_is_told_and_none_is_not():
@@ -149,7 +149,7 @@ def test_strengths_of_other_pairs_are_refused(ranked):
 
 
 def test_the_bound_of_trust_is_where_as_many_labels_are_mended_as_broken():
-    assert cured.TRUSTED == 1 - cured.TRUSTED
+    assert strength.TRUSTED == 1 - strength.TRUSTED
 
 
 def test_an_unknown_vote_or_member_is_refused(own):

@@ -1,4 +1,4 @@
-"""The preference lens in the report: how strong the training pairs are, who is labelled wrong, what a cure came to."""
+"""The preference lens in the report: how strong the training pairs are, and who is labelled wrong."""
 
 from __future__ import annotations
 
@@ -10,15 +10,13 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure as Drawing
 
-from tasks.measures.alarms import Alarm
+from tasks.measures import cures_told
 from tasks.measures.blocks import Block, Figure, Section
-from tasks.measures.evaluations import SFT
-from tasks.measures.language import both, phrase, say
+from tasks.measures.language import phrase, say
 from tasks.measures.plots import INK, MUTED, SERIES, svg
-from tasks.measures.tables import Found, Table, interval, label, verdict
+from tasks.measures.tables import Found, Table
 
 FOLDER = Path("reports/strength")
-TOLD = ("rows", "dropped", "flipped", "smoothed", "flipped_against_judge", "against_judge", "audit_recall")
 COLUMNS = {
     "strength": (phrase("strength"), "{:+.2f}"),
     "spread": (phrase("spread of the votes"), "{:.2f}"),
@@ -52,22 +50,10 @@ def read(votes: Sequence[str], records: Mapping[str, Mapping[str, Any]]) -> dict
     return {
         "votes": lenses,
         "cured": {
-            name: {key: told[key] for key in TOLD if key in told} for name, told in sorted(cured.items())
+            name: {key: told[key] for key in cures_told.TOLD if key in told}
+            for name, told in sorted(cured.items())
         },
     }
-
-
-def alarms(records: Mapping[str, Mapping[str, Any]]) -> list[Alarm]:
-    """A warning where training labels were turned on purpose: no number of this comparison is of the pairs as given."""
-    told = records.get("pairs", {})
-    if not told.get("planted"):
-        return []
-    template = phrase(
-        "{planted} of the {rows} training pairs have their labels turned on purpose (pairs.planted): every branch on "
-        "pairs and the reward model behind the others learned from them. This is a trial of noise and no result."
-    )
-    numbers = {"planted": told["planted"], "rows": told["rows_a"]}
-    return [{"kind": "noise", "branch": SFT, **both(lambda: say(template, **numbers))}]
 
 
 def section(found: Found, _: Any) -> Iterator[Section]:
@@ -76,7 +62,7 @@ def section(found: Found, _: Any) -> Iterator[Section]:
     for number, (vote, lens) in enumerate(found.get("strength", {}).get("votes", {}).items()):
         figure = Figure(lambda number=number, lens=lens: drawn(number, lens), _caption(vote, lens))
         blocks += [figure, tenths(vote, lens)]
-    blocks += [cures(found)] if _cured(found) else []
+    blocks += [*cures_told.sweeps(found), cures_told.table(found)] if cures_told.cured(found) else []
     question = say("How sure are the labels of the training pairs, and did mending them help?")
     yield Section("preferences", say("Preference lens"), question, blocks)
 
@@ -115,74 +101,6 @@ def tenths(vote: str, lens: Mapping[str, Any]) -> Table:
         below=f"{lens['below_zero']:.1%}",
     )
     return Table(say("Pairs by strength, vote {vote}", vote=vote), header, rows, note)
-
-
-def cures(found: Found) -> Table:
-    """Every cured branch: what became of the pairs, and its headline against the same method on the raw ones."""
-    measure, rows = found["headline"], []
-    for branch in _cured(found):
-        name, settings = branch["name"], branch["settings"]
-        made = found["strength"]["cured"].get(name, {})
-        said = ", ".join(
-            f"{key.removeprefix('cure.')} {value}"
-            for key, value in settings.items()
-            if key.startswith("cure.") and value not in (0, 0.0)
-        )
-        counts = [f"{made[key]:,}" if key in made else "-" for key in TOLD[:-1]]
-        mean = f"{found['scores']['greedy'][name][measure]['mean']:.3f}"
-        rows.append([name, said, *counts, mean, *_against(found, branch, measure)])
-    header = [say("branch"), say("cure"), say("pairs left"), say("dropped"), say("turned"), say("smoothed")]
-    header += [
-        say("turned against the judge"),
-        say("left against the judge"),
-        label(measure),
-        say("raw branch"),
-        say("cured less raw"),
-    ]
-    header += [say("verdict")]
-    note = say(
-        "Raw: the branch of the family pairs with the same method and settings; none where params.yaml has none. "
-        "Against the judge: labels that the judge who made the pairs had otherwise, among those that the cure turned, "
-        "and among all that are left; where the judge is exact, each of these is a mistake."
-    )
-    return Table(say("Cured pairs against raw ones"), header, rows, note)
-
-
-def raw_of(found: Found, cured: Mapping[str, Any]) -> str | None:
-    """The branch on the raw pairs that has the same method and settings, or None."""
-    wanted = {name: value for name, value in cured["settings"].items() if not name.startswith("cure.")}
-    for branch in found["branches"]:
-        if (branch["family"], branch["method"], branch["settings"]) == ("pairs", cured["method"], wanted):
-            return branch["name"]
-    return None
-
-
-def _against(found: Found, branch: Mapping[str, Any], measure: str) -> list[str]:
-    raw = raw_of(found, branch)
-    if raw is None:
-        return ["-", "-", "-"]
-    for row in found["differences"]["greedy"]:
-        if row["measure"] == measure and {row["left"], row["right"]} == {raw, branch["name"]}:
-            return [raw, interval(_less(row, raw), "difference", "+"), verdict(_word(row, raw))]
-    return [raw, "-", "-"]
-
-
-def _less(row: Mapping[str, Any], right: str) -> dict[str, float]:
-    """The difference with this branch on the right."""
-    if row["right"] == right:
-        return {name: row[name] for name in ("difference", "low", "high")}
-    return {"difference": -row["difference"], "low": -row["high"], "high": -row["low"]}
-
-
-def _word(row: Mapping[str, Any], right: str) -> str:
-    turned = {"higher": "lower", "lower": "higher"}
-    return row["verdict"] if row["right"] == right else turned.get(row["verdict"], row["verdict"])
-
-
-def _cured(found: Found) -> list[Mapping[str, Any]]:
-    return (
-        [branch for branch in found["branches"] if branch["family"] == "cured"] if "strength" in found else []
-    )
 
 
 def _caption(vote: str, lens: Mapping[str, Any]) -> str:

@@ -31,6 +31,7 @@ KINDS = {
     "judge": phrase("judges"),
     "circular": phrase("trained by the judge"),
     "noise": phrase("planted noise"),
+    "flips": phrase("flips not to be trusted"),
 }
 
 

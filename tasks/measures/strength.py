@@ -20,6 +20,7 @@ import numpy as np
 INCORRECT, AMBIGUOUS, NORMAL = "incorrect", "ambiguous", "normal"
 SHARES = {INCORRECT: 0.2, AMBIGUOUS: 0.2}  # of all pairs, from the weakest: the paper's, found on HH
 DECILES = 10
+TRUSTED = 0.5  # recall of planted flips; below it a flip breaks more labels than it mends
 FOLDS, PLANTED, NOISE = 0, 1, 2  # streams of random numbers, apart: the audit must not turn the noise back
 
 

@@ -63,6 +63,9 @@ class Cure(Section):
     strength: Annotated[str, Field(description="the entry of strength.votes that ranks them")]
     drop: Annotated[Share, Field(description="share of all pairs that is left out, the weakest")]
     flip: Annotated[Share, Field(description="share behind those whose sides change places")]
+    flip_anyway: Annotated[
+        bool, Field(description="flip also by a vote that finds no more than half of the planted flips")
+    ]
     smooth: Annotated[Share, Field(description="share behind those whose labels are believed less")]
     alpha: Annotated[float, Field(ge=0, lt=1, description="belief in the other order of a smoothed pair")]
     margin: Annotated[
@@ -78,6 +81,8 @@ class Cure(Section):
             raise ValueError(
                 "smooth and alpha need each other: a share of the pairs, and how little they are believed"
             )
+        if self.flip_anyway and not self.flip:
+            raise ValueError("flip_anyway without a flip; set it to false")
         if not (self.drop or self.flip or self.smooth or self.margin):
             raise ValueError("cures nothing; such an entry belongs under branches.pairs")
         return self

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from tasks.measures import language, lens_told, markup
+from tasks.measures import cures_told, language, lens_told, markup
 from tasks.measures.lens import lens
 from tasks.measures.strength import Votes, audit
 
@@ -61,7 +61,9 @@ def compared(told=None):
     return {
         "headline": "gold",
         "branches": branches,
-        "scores": {"greedy": {each["name"]: {"gold": {"mean": 0.4}} for each in branches}},
+        "scores": {
+            "greedy": {each["name"]: {"gold": {"mean": 0.4, "low": 0.3, "high": 0.5}} for each in branches}
+        },
         "differences": {"greedy": [row | {"verdict": "higher"}]},
         "strength": {
             "votes": {"strict": told} if told else {},
@@ -80,16 +82,21 @@ def compared(told=None):
 
 
 def test_a_cured_branch_stands_against_the_same_settings_on_raw_pairs():
-    one, other = lens_told.cures(compared()).rows
+    one, other = cures_told.table(compared()).rows
     assert one[:8] == ["flipped", "strength strict, flip 0.2", "90", "0", "18", "0", "17", "19"]
-    assert one[8:] == ["0.400", "dpo", "-0.020 [-0.050, -0.010]", "lower"]  # cured less raw, turned round
+    assert one[8:] == [
+        "0.400 [0.300, 0.500]",
+        "dpo",
+        "-0.020 [-0.050, -0.010]",
+        "lower",
+    ]  # cured less raw, turned round
     assert other[-3:] == ["-", "-", "-"]
 
 
 def test_another_setting_is_no_raw_branch():
     found = compared()
     found["branches"][0]["settings"]["beta"] = 0.1
-    assert lens_told.raw_of(found, found["branches"][1]) is None
+    assert cures_told.raw_of(found, found["branches"][1]) is None
 
 
 @pytest.mark.parametrize("spoken", language.LANGUAGES)
@@ -113,10 +120,23 @@ def test_the_section_says_whether_the_noise_in_the_pairs_is_found(told, spoken):
 
 def test_noise_in_the_pairs_is_warned_of_and_none_is_not():
     noisy = {"pairs": {"planted": 9, "rows_a": 90, "rows_b": 30}}
-    (alarm,) = lens_told.alarms(noisy)
+    (alarm,) = cures_told.alarms(noisy)
     assert alarm["text"].startswith("9 of the 90 training pairs have their labels turned on purpose")
     assert "90" in alarm["text_ko"]
-    assert lens_told.alarms({"pairs": {"planted": 0, "rows_a": 90}}) == lens_told.alarms({}) == []
+    assert cures_told.alarms({"pairs": {"planted": 0, "rows_a": 90}}) == cures_told.alarms({}) == []
+
+
+def test_flips_by_votes_that_find_no_more_than_half_are_warned_of():
+    def records(recall, flipped=18):
+        return {
+            "cured-<b>": {"flipped": flipped, "audit_recall": recall},
+            "cured-other": {"flipped": 0, "audit_recall": 0.1},
+        }
+
+    (alarm,) = cures_told.alarms(records(0.5))
+    assert (alarm["kind"], alarm["branch"]) == ("flips", "<b>")
+    assert "18 turned pairs, by votes that find 50%" in alarm["text"]
+    assert cures_told.alarms(records(0.6)) == cures_told.alarms(records(0.2, flipped=0)) == []
 
 
 def test_a_comparison_without_votes_has_no_such_section():
@@ -142,3 +162,51 @@ def test_names_from_data_are_escaped(told):
     found["strength"]["votes"] = {"<b>": told}
     (part,) = lens_told.section(found, None)
     assert "<b>" not in markup.section(part)
+
+
+def swept(*drops, **more):
+    """A comparison of dpo on raw pairs and without these shares of the weakest, 0.01 better each."""
+    found = compared()
+    cure = {"cure.strength": "strict", "cure.flip": 0.0, "cure.smooth": 0.0, "cure.margin": 0.0} | more
+    found["branches"] = [branch("dpo", "pairs")]
+    found["branches"] += [branch(f"drop{drop}", "cured", **cure, **{"cure.drop": drop}) for drop in drops]
+    found["scores"]["greedy"] = {
+        each["name"]: {"gold": {"mean": 0.4 + 0.01 * place, "low": 0.35, "high": 0.5}}
+        for place, each in enumerate(found["branches"])
+    }
+    row = {
+        "left": "dpo",
+        "measure": "gold",
+        "difference": -0.01,
+        "low": -0.03,
+        "high": 0.02,
+        "verdict": "cannot tell apart",
+    }
+    found["differences"]["greedy"] = [row | {"right": each["name"]} for each in found["branches"][1:]]
+    return found
+
+
+def test_several_shares_left_out_are_a_sweep_in_their_order_with_intervals(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(cures_told, "_ranges", lambda axes, *given: drawn.append(given))
+    (figure,) = cures_told.sweeps(swept(0.4, 0.1))
+    assert "<svg" in figure.draw()
+    (shares, scores, mean, _), (right, less, difference, _) = drawn
+    assert (shares, mean) == ([0.0, 0.1, 0.4], "mean")
+    assert [row["mean"] for row in scores] == pytest.approx([0.4, 0.42, 0.41])
+    assert (right, difference) == ([0.1, 0.4], "difference")
+    assert less == [{"difference": 0.01, "low": -0.02, "high": 0.03}] * 2  # cured less raw
+
+
+@pytest.mark.parametrize("spoken", language.LANGUAGES)
+def test_the_sweep_is_in_the_section_with_its_table(spoken):
+    with language.speaking(spoken):
+        (part,) = lens_told.section(swept(0.1, 0.2), None)
+        text = markup.section(part)
+    assert text.count("<svg") == 1
+    assert "+0.010 [-0.020, +0.030]" in text
+
+
+def test_one_share_or_another_cure_is_no_sweep():
+    assert cures_told.sweeps(swept(0.1)) == []
+    assert cures_told.sweeps(swept(0.1, 0.2, **{"cure.margin": 1.0})) == []
