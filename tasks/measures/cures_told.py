@@ -149,7 +149,8 @@ def _against(found: Found, branch: Mapping[str, Any], measure: str) -> list[str]
     raw, row = raw_of(found, branch), _difference(found, branch, measure)
     if raw is None or row is None:
         return [raw or "-", "-", "-"]
-    return [raw, interval(_less(row, raw), "difference", "+"), verdict(_word(row, raw))]
+    told = f"{raw} {interval(found['scores']['greedy'][raw][measure])}"
+    return [told, interval(_less(row, raw), "difference", "+"), verdict(_word(row, raw))]
 
 
 def _difference(found: Found, branch: Mapping[str, Any], measure: str) -> Mapping[str, Any] | None:
@@ -165,7 +166,7 @@ def _less(row: Mapping[str, Any], right: str) -> dict[str, float]:
     """The difference with this branch on the right."""
     if row["right"] == right:
         return {name: row[name] for name in ("difference", "low", "high")}
-    return {"difference": -row["difference"], "low": -row["high"], "high": -row["low"]}
+    return {"difference": 0 - row["difference"], "low": 0 - row["high"], "high": 0 - row["low"]}  # no minus 0
 
 
 def _word(row: Mapping[str, Any], right: str) -> str:

@@ -29,8 +29,11 @@ COLUMNS = {
 CAPTION = phrase(
     "Vote {vote}. Left: strength of the {pairs} training pairs, in units of each member's root mean square; left of "
     "the line the members prefer the rejected side. Right: the share of right labels in each tenth of the pairs, from "
-    "the weakest, in the audit, where {planted} labels were turned on purpose. {recall} of those turned are among "
-    "the {planted} weakest; by chance it were {chance}."
+    "the weakest, in the audit, where {planted} labels were turned on purpose."
+)
+RECALL = phrase(
+    "The audit: of the {planted} labels turned on purpose {found} are among the {planted} weakest; by chance it were "
+    "{chance}."
 )
 NOISE = phrase(
     "Of the {noise} labels that pairs.planted turned before anybody was trained, {found} are among the {noise} weakest."
@@ -100,15 +103,18 @@ def tenths(vote: str, lens: Mapping[str, Any]) -> Table:
         "shares do not say. Log-probabilities near each other in all tenths mean pairs of the policy's own.",
         below=f"{lens['below_zero']:.1%}",
     )
-    return Table(say("Pairs by strength, vote {vote}", vote=vote), header, rows, note)
+    return Table(say("Pairs by strength, vote {vote}", vote=vote), header, rows, f"{_found(lens)} {note}")
 
 
 def _caption(vote: str, lens: Mapping[str, Any]) -> str:
-    planted = lens["audit"]["planted"]
-    recall, chance = f"{lens['audit']['recall']:.0%}", f"{planted / lens['pairs']:.0%}"
-    numbers = {"pairs": lens["pairs"], "planted": planted, "recall": recall, "chance": chance}
-    told = say(CAPTION, vote=vote, **numbers)
-    if "noise" in lens:
-        noise = {"noise": lens["noise"]["planted"], "found": f"{lens['noise']['recall']:.0%}"}
-        told += " " + say(NOISE, **noise)
-    return told
+    return say(CAPTION, vote=vote, pairs=lens["pairs"], planted=lens["audit"]["planted"])
+
+
+def _found(lens: Mapping[str, Any]) -> str:
+    """How many labels that were turned on purpose the votes find: in the audit, and in the pairs themselves."""
+    audit, noise = lens["audit"], lens.get("noise")
+    chance = f"{audit['planted'] / lens['pairs']:.0%}"
+    said = say(RECALL, planted=audit["planted"], found=f"{audit['recall']:.0%}", chance=chance)
+    if noise:
+        said += " " + say(NOISE, noise=noise["planted"], found=f"{noise['recall']:.0%}")
+    return said

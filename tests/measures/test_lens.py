@@ -86,7 +86,7 @@ def test_a_cured_branch_stands_against_the_same_settings_on_raw_pairs():
     assert one[:8] == ["flipped", "strength strict, flip 0.2", "90", "0", "18", "0", "17", "19"]
     assert one[8:] == [
         "0.400 [0.300, 0.500]",
-        "dpo",
+        "dpo 0.400 [0.300, 0.500]",
         "-0.020 [-0.050, -0.010]",
         "lower",
     ]  # cured less raw, turned round
