@@ -7,12 +7,14 @@ import shutil
 import sys
 import warnings
 from contextlib import chdir, contextmanager
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 
 import pytest
 from dvc.dependency.param import ParamsDependency
-from dvc.repo import Repo
+from dvc.repo import Repo, lock_repo
+from dvc.utils.serialize import parse_yaml
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -77,6 +79,26 @@ if name == "pairs":
 with open("ran.txt", "a") as file:
     file.write(name + "\\n")
 """
+
+
+@contextmanager
+def rewritten(path, **_):
+    """dvc.lock's content, which is written back after the block, as JSON, which is YAML too.
+
+    DVC's own way keeps people's comments, token by token in Python: 2 s a stage for a file that has none.
+    """
+    path = Path(path)
+    content = json.loads(path.read_text()) if path.exists() else {}
+    yield content
+    path.write_text(json.dumps(content))
+
+
+parsed_once = cache(parse_yaml)
+
+
+def parsed(*given, **more):
+    """As DVC parses YAML; params.yaml, which it reads several times a stage, only once."""
+    return deepcopy(parsed_once(*given, **more))
 
 
 def sources():
@@ -278,30 +300,36 @@ class Graph:
         with chdir(self.folder), pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             patch.setenv("PATH", path)
+            patch.setattr("dvc.dvcfile.modify_yaml", rewritten)
+            patch.setattr("dvc.utils.serialize._yaml.parse_yaml", parsed)
             with opened(*words, **more) as repo:
                 yield repo
 
     def stages(self):
         """Every stage by name, as DVC resolves it: command, dependencies, parameters, outputs."""
-        found = {}
         with self.repository() as repo:
-            for stage in repo.index.stages:
-                params = [dep for dep in stage.deps if isinstance(dep, ParamsDependency)]
-                found[stage.name] = {
-                    "cmd": stage.cmd,
-                    "deps": [os.path.relpath(dep.fs_path) for dep in stage.deps if dep not in params],
-                    "params": {name: value for dep in params for name, value in dep.read_params().items()},
-                    "outs": [os.path.relpath(out.fs_path) for out in stage.outs],
-                }
-        return found
+            return described(repo)
 
     def repro(self, **options):
         """The names of the stages that ran; one that DVC remembers from an earlier run is not among them."""
-        (self.folder / "stages.json").write_text(json.dumps(self.stages()))
         (self.folder / "ran.txt").write_text("")
-        with self.repository() as repo:
+        with self.repository() as repo, lock_repo(repo):  # a lock for both, or dvc.yaml would be read twice
+            (self.folder / "stages.json").write_text(json.dumps(described(repo)))
             repo.reproduce(**options)
         return set((self.folder / "ran.txt").read_text().split())
+
+
+def described(repo):
+    found = {}
+    for stage in repo.index.stages:
+        params = [dep for dep in stage.deps if isinstance(dep, ParamsDependency)]
+        found[stage.name] = {
+            "cmd": stage.cmd,
+            "deps": [os.path.relpath(dep.fs_path) for dep in stage.deps if dep not in params],
+            "params": {name: value for dep in params for name, value in dep.read_params().items()},
+            "outs": [os.path.relpath(out.fs_path) for out in stage.outs],
+        }
+    return found
 
 
 class Clone(Graph):
@@ -328,19 +356,18 @@ def made(tmp_path_factory):
     return graph
 
 
+@pytest.fixture(scope="session")
+def kept(made, tmp_path_factory):
+    """The copy as it is when every stage has run."""
+    return shutil.copytree(made.folder, tmp_path_factory.mktemp("kept") / "graph")
+
+
 @pytest.fixture
-def graph(made):
-    """The copy; what a test edits is put back, and DVC, which remembers its runs, brings back the outputs."""
-    kept = {
-        path: path.read_bytes() for path in [made.folder / "params.yaml", *made.folder.glob("tasks/**/*.py")]
-    }
+def graph(made, kept):
+    """The copy, every stage of it up to date; what a test does to it is put back."""
     yield made
-    for path in made.folder.glob("tasks/**/*.py"):
-        if path not in kept:
-            path.unlink()
-    for path, content in kept.items():
-        if path.read_bytes() != content:
-            path.write_bytes(content)
+    shutil.rmtree(made.folder)
+    shutil.copytree(kept, made.folder)
 
 
 @pytest.fixture(scope="session")
@@ -450,7 +477,6 @@ def test_what_the_stages_write_is_what_the_graph_says(project, stages):
 
 
 def test_a_second_run_runs_nothing(graph):
-    graph.repro()
     assert graph.repro() == set()
     with graph.repository() as repo:
         assert repo.status() == {}
@@ -526,14 +552,12 @@ def test_a_new_seed_runs_that_seed(graph, stages):
     ],
 )
 def test_an_edited_file_runs_what_it_changes(file, again, graph, stages):
-    graph.repro()  # duels among what other tests left in reports/evaluation
     with (graph.folder / "tasks" / file).open("a", encoding="utf-8") as opened:
         opened.write("\nEDITED = True\n")
     assert graph.repro() == of(stages, *again)
 
 
 def test_an_edited_file_that_changes_no_number_runs_nothing(graph):
-    graph.repro()
     for file in (
         "parameters.py",
         "sections/trunk.py",
@@ -552,8 +576,6 @@ def test_a_second_clone_fetches_what_another_machine_made(graph, tmp_path):
 
     `dvc repro --pull --allow-missing` fetches only what an edit reads, and of a folder that is half there nothing.
     """
-    shutil.rmtree(graph.folder / "reports/evaluation")  # with what branches of other tests left there
-    graph.repro()
     clone = Clone(graph, tmp_path / "clone")
     for each in (graph, clone):
         remote = f"[core]\nremote = shared\n['remote \"shared\"']\nurl = {tmp_path / 'shared'}\n"
