@@ -1,5 +1,6 @@
 # Everything happens in .venv; say PYTHON=python3.12 to make it from another Python (3.11 or newer).
 PYTHON ?= python3
+WORKERS = --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 PIP = .venv/bin/python -m pip install --constraint constraints.txt
 
 .PHONY: run run-all tune sensitivity ui deploy test check bench base
@@ -27,14 +28,15 @@ ui: .venv/installed
 deploy: .venv/installed
 	@.venv/bin/python -m flows.deploy
 
+# two workers, a file each at a time; `.venv/bin/python -m pytest tests/corpus` is a part of it, in one
 test: .venv/installed-dev
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest $(WORKERS)
 
 check: .venv/installed-dev
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/pyright
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest $(WORKERS)
 
 # the core against TRL, in pairs; takes hours (python -m bench dpo, say, less)
 bench: .venv/installed-dev

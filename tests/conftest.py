@@ -34,6 +34,22 @@ STAGES = [
 ]
 
 
+LONG = ("ui/test_ui.py", "test_graph.py", "methods/test_all_methods.py", "flows/test_pipeline.py")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A worker of several keeps to one core: torch and BLAS read this when they are imported."""
+    if hasattr(config, "workerinput"):
+        os.environ["OMP_NUM_THREADS"] = "1"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where workers share the files, the long ones come first, or one worker would be left alone with one of them."""
+    if hasattr(config, "workerinput"):
+        names = [ROOT / "tests" / name for name in LONG]
+        items.sort(key=lambda item: names.index(item.path) if item.path in names else len(names))
+
+
 def shrunk() -> dict:
     """The repository's params.yaml with other sizes, and nothing else changed."""
     given = YAML(typ="safe").load((ROOT / "params.yaml").read_text(encoding="utf-8"))
