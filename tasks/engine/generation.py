@@ -31,13 +31,14 @@ def generate(
     batch_size: int,
     seed: int | None,
     temperature: float = 1.0,
+    top_p: float = 1.0,
     said: Callable[[int, int], None] = lambda done, of: None,
 ) -> list[Completion]:
-    """One completion a prompt, in the prompts' order; `seed` None is greedy, else drawn without top-k or top-p.
+    """One completion a prompt, in the prompts' order; `seed` None is greedy, else drawn without top-k.
 
     prompts: token ids, of any lengths. Batches are made of prompts of like length, so little is padding.
     """
-    config = _config(model, eos, max_new_tokens, temperature if seed is not None else None)
+    config = _config(model, eos, max_new_tokens, temperature if seed is not None else None, top_p)
     order = sorted(range(len(prompts)), key=lambda i: (len(prompts[i]), i))
     completions: list[Completion | None] = [None] * len(prompts)
     training = model.training
@@ -56,7 +57,7 @@ def generate(
 
 
 def _config(
-    model: PreTrainedModel, eos: int, max_new_tokens: int, temperature: float | None
+    model: PreTrainedModel, eos: int, max_new_tokens: int, temperature: float | None, top_p: float
 ) -> GenerationConfig:
     sampled = temperature is not None
     # every field that a Hub model's own generation_config might bend is stated
@@ -66,7 +67,7 @@ def _config(
         num_beams=1,
         temperature=temperature if sampled else 1.0,
         top_k=0 if sampled else None,
-        top_p=1.0,
+        top_p=top_p if sampled else 1.0,
         repetition_penalty=1.0,
         pad_token_id=model.config.get_text_config().pad_token_id,
         eos_token_id=eos,

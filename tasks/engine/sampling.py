@@ -1,4 +1,4 @@
-"""Completions from a model: greedy, or at a temperature from the whole distribution; K a prompt from one prefill.
+"""Completions from a model: greedy, or at a temperature, of all tokens or the likeliest; K a prompt from one prefill.
 
 A prompt is computed once and its keys and values are kept once (see cascade). Rows that have ended leave the batch.
 Each prompt's rows draw from numbers that are made beforehand by its generator, so a completion does not depend on the
@@ -34,6 +34,7 @@ class Decoding(NamedTuple):
     eos: int
     batch_size: int  # about how many rows at once
     temperature: float = 1.0
+    top_p: float = 1.0
 
 
 @torch.no_grad()
@@ -47,6 +48,7 @@ def sample(
     eos: int,
     generators: Sequence[torch.Generator] | None,
     temperature: float = 1.0,
+    top_p: float = 1.0,
     greedy: bool = False,
     scored: bool = False,
     said: Callable[[int, int], None] = lambda done, of: None,
@@ -55,9 +57,10 @@ def sample(
 
     prompts: token ids, of any lengths; about `batch_size` rows are decoded at once, of prompts of like length.
     temperature: of the draws; at 1 a completion is drawn from the distribution that its log-probability is of.
+    top_p: draws are from the fewest of the likeliest tokens that have so much of the probability together.
     greedy: a greedy completion stands before the drawn ones. scored: every completion has its log-probabilities.
     """
-    how = Decoding(max_new_tokens, eos, batch_size, temperature)
+    how = Decoding(max_new_tokens, eos, batch_size, temperature, top_p)
     if scorer.rows is None:
         _check(scorer, prompts, eos)
     if scorer.rows is not None:
@@ -137,7 +140,7 @@ def _decode(
     ids = torch.full((len(rows), most), eos, device=device)
     drawn = None if drawn is None else drawn.to(device)
     for step in range(most):
-        chosen = _choose(logits, None if drawn is None else drawn[rows, step], how.temperature)
+        chosen = _choose(logits, None if drawn is None else drawn[rows, step], how.temperature, how.top_p)
         ids[rows[going], step] = chosen[going]
         if logps is not None:
             logps[rows[going], step] = logits[going].log_softmax(-1).gather(-1, chosen[going, None])[:, 0]
@@ -203,6 +206,7 @@ def _by_rows(
         batch_size=how.batch_size,
         seed=seed,
         temperature=how.temperature,
+        top_p=how.top_p,
         said=said,
     )
     if scored:
@@ -212,17 +216,29 @@ def _by_rows(
     return [found[start : start + completions] for start in range(0, len(found), completions)]
 
 
-def _choose(logits: torch.Tensor, drawn: torch.Tensor | None, temperature: float) -> torch.Tensor:
+def _choose(
+    logits: torch.Tensor, drawn: torch.Tensor | None, temperature: float, top_p: float = 1.0
+) -> torch.Tensor:
     """(R,) tokens of logits (R, V): by the inverse of the distribution function at drawn (R,), the likeliest at GREEDY.
 
     None is GREEDY everywhere.
     """
     if drawn is None:
         return logits.argmax(-1)
-    cumulated = (logits.double() / temperature).softmax(-1).cumsum(-1)
+    chances = (logits.double() / temperature).softmax(-1)
+    if top_p < 1:
+        chances = _likeliest(chances, top_p)
+    cumulated = chances.cumsum(-1)
     wanted = drawn.double()[:, None] * cumulated[:, -1:]
     chosen = torch.searchsorted(cumulated, wanted, right=True)[:, 0].clamp(max=logits.shape[-1] - 1)
     return torch.where(drawn == GREEDY, logits.argmax(-1), chosen)
+
+
+def _likeliest(chances: torch.Tensor, top_p: float) -> torch.Tensor:
+    """The same (R, V) with 0 for all but the nucleus (Holtzman et al. 2019, arXiv 1904.09751, section 3.1)."""
+    ordered, places = chances.sort(dim=-1, descending=True, stable=True)
+    before = ordered.cumsum(-1) - ordered
+    return torch.zeros_like(chances).scatter(-1, places, ordered.where(before < top_p, 0.0))
 
 
 def _prefill(scorer: Scorer, prompts: Sequence[Ids], times: int, most: int) -> tuple[Cascade, torch.Tensor]:

@@ -292,3 +292,15 @@ def test_decoding_is_held_against_rows_once(build, prompts, monkeypatch):
     sampled(scorer, prompts)
     sampled(scorer, prompts)
     assert asked == [2]
+
+
+def test_the_nucleus_is_the_fewest_likeliest_tokens_with_that_much_probability():
+    logits = torch.tensor([0.1, 0.5, 0.3, 0.06, 0.04]).log()
+    drawn = torch.linspace(0, 0.9999, 2000)
+    found = sampling._choose(logits.expand(2000, -1), drawn, 1.0, 0.8)
+    assert set(found.tolist()) == {1, 2}  # 0.5 + 0.3 are 0.8
+    assert (found == 1).float().mean() == pytest.approx(0.5 / 0.8, abs=0.01)
+    wider = sampling._choose(logits.expand(2000, -1), drawn, 1.0, 0.81)
+    assert set(wider.tolist()) == {0, 1, 2}
+    one = sampling._choose(logits.expand(2000, -1), drawn, 1.0, 0.01)
+    assert set(one.tolist()) == {1}, "the likeliest is always in it"
