@@ -1,9 +1,12 @@
-"""Stage align: one branch and seed, trained from models/sft against models/sft."""
+"""Stage align: one branch and seed, trained from models/sft against models/sft, or from where its family starts."""
 
 from __future__ import annotations
 
 import importlib
+import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 
@@ -31,46 +34,68 @@ def run(
 ) -> dict[str, float | int | str | bool]:
     """Where the training started and ended, the hash of its start, which is its reference too, and its budget."""
     method, inputs = methods.load(entry.method), importlib.import_module(f"tasks.engine.families.{family}")
-    start, train = (
-        models.verified_manifest(inputs.START)["weights_sha256"],
-        inputs.TRAIN.format(branch=branch),
-    )
+    start = inputs.start(entry, seed) if hasattr(inputs, "start") else inputs.START
+    train, name = Path(inputs.TRAIN.format(branch=branch, seed=seed)), f"{branch}-{seed}"
+    begin, rows = models.verified_manifest(start)["weights_sha256"], pq.read_metadata(train).num_rows
     made_by = inputs
     if entry.optimisation.engine == "trl":
         made_by = importlib.import_module(f"tasks.engine.stock.{family}")
-    tokenizer = models.load_tokenizer(inputs.START)
-    policy = models.load_policy(inputs.START, compute, trained=entry.optimisation.lora is None)
-    common = training.arguments(entry.optimisation, compute, seed, scratch)
-    walk, spent = entry.optimisation, Spent()
-    job = training.Job(method, entry, policy, tokenizer, common, train, text, compute, journal, spent)
-    trainer = made_by.trainer(job)
-    require_start(trainer, branch, inputs.START)
-    expected = inputs.identity(method, entry) if hasattr(inputs, "identity") else method.identity(entry)
-    identity = training.JournalCallback(journal, f"{branch}-{seed}", expected, TOLERANCE[compute.dtype])
-    trainer.add_callback(identity)
-    trainer.add_callback(spent)
-    at = snapshots.steps(align.snapshots, entry.optimisation.steps)
-    taken = snapshots.Snapshots(trainer, tokenizer, scratch, at, start_sha256=start)
-    trainer.add_callback(taken)
-    training.fit(trainer, journal, scratch)
-    taken.publish(models.snapshots_of(f"{branch}-{seed}"))
-    manifest = models.save(
-        training.merged(trainer), tokenizer, Path(f"models/{branch}-{seed}"), start_sha256=start
-    )
-    return {
-        "rows": pq.read_metadata(train).num_rows,
-        "data_sha256": models.file_sha256(Path(train)),
-        "start_sha256": start,
-        **({"reference_sha256": start} if inputs.START == models.SFT else {}),
-        "weights_sha256": manifest["weights_sha256"],
-        "steps": trainer.state.global_step,
-        "examples": trainer.state.global_step * walk.batch_size * walk.gradient_accumulation,
-        "tokens": int(identity.last.get("num_tokens", 0)),
-        **spent.told(),
+    tokenizer, spent = models.load_tokenizer(start), Spent()
+    policy = models.load_policy(start, compute, trained=entry.optimisation.lora is None)
+    told = {
+        "rows": rows,
+        "data_sha256": models.file_sha256(train),
+        "start_sha256": begin,
+        **({} if start == models.BASE else {"reference_sha256": begin}),
         "engine": entry.optimisation.engine,
-        "numerics": trainer.scorer.numerics if hasattr(trainer, "scorer") else "TRL's rows",
-        **inputs.told(journal.curve()),
     }
+    if rows:
+        common = training.arguments(entry.optimisation, compute, seed, scratch)
+        job = training.Job(
+            method, entry, policy, tokenizer, common, str(train), text, compute, journal, spent, start
+        )
+        trainer = made_by.trainer(job)
+        require_start(trainer, branch, start)
+        expected = inputs.identity(method, entry) if hasattr(inputs, "identity") else method.identity(entry)
+        log = training.JournalCallback(journal, name, expected, TOLERANCE[compute.dtype])
+        at = snapshots.steps(align.snapshots, entry.optimisation.steps)
+        taken = snapshots.Snapshots(trainer, tokenizer, scratch, at, start_sha256=begin)
+        for callback in (log, spent, taken):
+            trainer.add_callback(callback)
+        training.fit(trainer, journal, scratch)
+        told |= _walked(trainer, entry, int(log.last.get("num_tokens", 0))) | inputs.told(journal.curve())
+        policy = training.merged(trainer)
+    else:
+        journal.say(f"there is nothing to learn from in {train}: {branch} stays what {start} is")
+        taken = snapshots.Snapshots(None, tokenizer, scratch, ())
+        told |= {"steps": 0, "examples": 0, "tokens": 0, "numerics": "no step"}
+    taken.publish(models.snapshots_of(name))
+    told["weights_sha256"] = models.save(policy, tokenizer, Path(f"models/{name}"), start_sha256=begin)[
+        "weights_sha256"
+    ]
+    if hasattr(inputs, "round_of"):  # whoever goes on from here depends on this file
+        _chain(Path(f"models/{branch}/{seed}.json"), told, inputs.round_of(train))
+    return {**told, **spent.told()}
+
+
+def _walked(trainer: Any, entry: Branch, tokens: int) -> dict[str, int | str]:
+    """How far it went: optimizer's steps, examples and tokens that it was trained on."""
+    walk, steps = entry.optimisation, trainer.state.global_step
+    return {
+        "steps": steps,
+        "examples": steps * walk.batch_size * walk.gradient_accumulation,
+        "tokens": tokens,
+        "numerics": trainer.scorer.numerics if hasattr(trainer, "scorer") else "TRL's rows",
+    }
+
+
+def _chain(path: Path, told: Mapping[str, Any], round_of: int) -> None:
+    """Nothing; the file ties the model to the data and the model that it was made of."""
+    hashes = {name: told[name] for name in ("start_sha256", "data_sha256", "weights_sha256")}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(
+        json.dumps({"round": round_of, **hashes}, indent=2, sort_keys=True) + "\n", encoding="utf-8"
+    )
 
 
 def require_start(trainer, branch: str, start: Path) -> None:

@@ -25,6 +25,7 @@ from tasks.measures import (
     lens_told,
     markdown,
     page,
+    rounds_told,
     series,
     terminal,
     trust,
@@ -70,7 +71,9 @@ def run(
     }
     values = comparison.gathered(evaluations, list(entries), seeds)
     found = compared(compare, every, seeds, evaluations, values, list(duel.judges))
+    found["rounds"] = rounds_told.read(every)
     found["warnings"] += trust.circular(every, records) + cures_told.alarms(records)
+    found["warnings"] += rounds_told.alarms(found["rounds"])
     found["contract"] = comparison.rounded(agreed[language.ENGLISH]._asdict())
     found["strength"] = lens_told.read(list(strength.votes), records)
     extras = Extras(

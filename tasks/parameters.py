@@ -14,6 +14,7 @@ from tasks.sections.asked import Duel, Feedback
 from tasks.sections.branches import Branches
 from tasks.sections.compared import Align, Compare, Evaluate
 from tasks.sections.documents import Own, Prepare
+from tasks.sections.iterated import Iterate
 from tasks.sections.strength import Strength
 from tasks.sections.trunk import Base, Judge, Pairs, Reward, Sample, Sft
 from tasks.settings import Compute, Section, Seed, Text, Tuning, nearest
@@ -34,6 +35,7 @@ class Parameters(Section):
     pairs: Pairs
     reward: Reward
     feedback: Feedback
+    iterate: Iterate
     strength: Strength
     branches: Branches
     tuning: Annotated[

@@ -18,6 +18,8 @@ FAMILIES = (
     "online",
     "distil",
     "critic",
+    "taught",
+    "iterated",
 )  # what a method reads, and where it starts
 
 Share = Annotated[float, Field(ge=0, le=1)]

@@ -82,6 +82,8 @@ def shrunk() -> dict:
         "online": {"rloo": given["branches"]["online"]["rloo"]},
         "distil": {},
         "critic": {},
+        "taught": {},
+        "iterated": {},
     }
     given["sample"]["completions"] = 4
     given["judge"]["kind"] = "rouge"
@@ -169,12 +171,12 @@ class Project:
 def _rows(family: str, folder: Path) -> Path:
     """What the family's methods read; rated and best rows are made of the pairs, in the folder."""
     pairs = Path("data/pairs/a.parquet")
-    if family not in ("unpaired", "best"):
+    if family not in ("unpaired", "best", "taught"):
         return pairs
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    if family == "best":
+    if family in ("best", "taught"):
         chosen = pq.read_table(pairs, columns=["prompt", "chosen"]).rename_columns(["prompt", "completion"])
         folder.mkdir(parents=True, exist_ok=True)
         pq.write_table(chosen, folder / "best.parquet")
@@ -216,6 +218,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
     torch.set_num_threads(1)
     made = Project(tmp_path_factory.mktemp("project"))
+    shutil.copytree(ROOT / "assets/judging", made.folder / "assets/judging")
     made.write(shrunk())
     for words in STAGES:
         made.metrics[parse(words.split()).record] = made.run(words)

@@ -41,6 +41,7 @@ NO_DEPENDENCY = (
     "tasks/ledger/",
 )
 JUDGED = (
+    "reports/iterated",
     "reports/agreement",
     "reports/duels",
     "reports/strength",
@@ -76,6 +77,14 @@ if name == "prepare":
 if name == "pairs":
     for fold in ("a", "a_holdout", "b", "b_holdout"):
         Path(f"data/pairs/{fold}.parquet").write_text(fold + found.hexdigest())
+if name.startswith("collect"):  # of each seed's own model
+    seeds = {f"{seed}.json" for seed in stage["params"].pop("seeds")}
+    for seed in seeds:
+        own = hashlib.sha256(json.dumps([seed, stage["params"]]).encode())
+        for dep in stage["deps"]:
+            for path in sorted(p for p in [Path(dep), *Path(dep).rglob("*")] if p.is_file()):
+                own.update(path.read_bytes() if path.name not in seeds - {seed} else b"")
+        Path(stage["outs"][0], seed).with_suffix(".parquet").write_text(own.hexdigest())
 with open("ran.txt", "a") as file:
     file.write(name + "\\n")
 """
@@ -236,9 +245,10 @@ class Graph:
         given = self.params()
         for name in given["own"].values():
             (folder / name).mkdir(parents=True)
-        for name in ("assets/base", "assets/duels", "assets/rubrics", *JUDGED):
+        for name in ("assets/base", "assets/duels", "assets/judging", "assets/rubrics", *JUDGED):
             (folder / name).mkdir(parents=True)
         (folder / "assets/duels/en.txt").write_text("rubric")
+        (folder / "assets/judging/ko.short.txt").write_text("rubric")
         (folder / "assets/rubrics/summary.txt").write_text("rubric")
         (folder / "assets/base/model").write_text("weights")
         (folder / "assets/pretrained_on.sha256").write_text("seen")
@@ -265,6 +275,7 @@ class Graph:
             "value_weight": 0.1,
         }
         ppo |= {"discount": 1.0, "trace": 0.95, "critic_learning_rate": 1e-3}
+        again = {"method": "dpo", "beta": 0.1, "judge": "self", "optimisation": walk}
         given["branches"] = {
             "pairs": {"dpo": given["branches"]["pairs"]["dpo"]},
             "base": {"orpo_from_base": {"method": "orpo", "weight": 0.1, "optimisation": walk}},
@@ -275,6 +286,8 @@ class Graph:
             "online": {"rloo": given["branches"]["online"]["rloo"]},
             "distil": {"jbond": {"method": "jbond", **rewarded, "beta": 0.5, "gamma": 1.0, "eta": 0.1}},
             "critic": {"ppo": {"method": "ppo", **rewarded, **ppo}},
+            "taught": {"m1": {"method": "supervised", "optimisation": walk}},
+            "iterated": {"m2": {**again, "after": "m1"}, "m3": {**again, "after": "m2"}},
         }
         given["duel"]["judges"] = {"grader": JUDGE}
         given["strength"] |= {"members": [0, 1], "votes": {"strict": {"kind": "kfold", "folds": 2}}}
@@ -498,7 +511,7 @@ def test_the_reward_models_settings_run_no_training_of_pairs(graph, stages):
     assert graph.repro() == of(
         stages,
         *("reward", "feedback", "best", "align-feedback", "align-best", "align-online"),
-        *("member", "strength", "cured", "align-cured"),
+        *("member", "strength", "cured", "align-cured", "collect", "align-iterated"),
         *("align-distil", "align-critic"),
         *("evaluate", "duel", "compare"),
     )
@@ -526,7 +539,8 @@ def test_a_new_seed_runs_that_seed(graph, stages):
     graph.write(given)
     branches = [f"{family}@{name}" for family, entries in given["branches"].items() for name in entries]
     new = {f"{stage}-{name}-7" for stage in ("align", "evaluate") for name in branches}
-    assert graph.repro() == new | JUDGING
+    rounds = {"collect@m2", "collect@m3"}  # whose answers are of every seed
+    assert graph.repro() == new | rounds | JUDGING
 
 
 @pytest.mark.parametrize(
@@ -540,6 +554,7 @@ def test_a_new_seed_runs_that_seed(graph, stages):
                     "method-feedback@ddpo",
                     "align-feedback@ddpo-",
                     "evaluate-feedback@ddpo-",
+                    *("method-iterated", "collect", "align-iterated", "evaluate-iterated"),
                     "duel",
                     "compare",
                 ),

@@ -21,6 +21,7 @@ from transformers import (
 from transformers.trainer_utils import get_last_checkpoint
 
 from tasks.engine.journal import Journal
+from tasks.engine.models import SFT
 from tasks.refusal import Refusal
 from tasks.settings import Compute, Lora, Optimisation, Text
 
@@ -41,6 +42,7 @@ class Job(NamedTuple):
     compute: Compute
     journal: Journal
     spent: Any  # engine.spent.Spent: counts what it draws
+    start: Path = SFT  # the model whose bytes the policy has before its first step
 
 
 def arguments(optimisation: Optimisation, compute: Compute, seed: int, scratch: Path) -> dict[str, Any]:

@@ -85,6 +85,8 @@ def _declared(one: Trained, evaluations: Mapping[str, Evaluation]) -> Iterator[s
     given, made, first = one.given, one.made, one.first
     if given["family"] == "base":
         yield say("starts from models/base, without an SFT stage")
+    elif given["start"] != "models/sft":
+        yield say("starts from {start}, which is its reference", start=given["start"])
     if given["information"] != "pairs":
         yield say("knows {what}", what=say(given["information"]))
     if "teacher" in made:

@@ -40,7 +40,7 @@ def of(name: str, family: str, entry: Branch, tuning: Tuning | None) -> dict[str
         "name": name,
         "method": entry.method,
         "family": family,
-        "start": "models/base" if family == "base" else "models/sft",
+        "start": _start(family, entry),
         "information": _information(family, entry),
         "settings": _shown(settings),
         "trials": tuning.trials if tuning else 0,
@@ -92,12 +92,32 @@ def alarms(branches: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
     return [{"kind": "budget", "branch": branches[0]["name"], **both(text)}]
 
 
+def _start(family: str, entry: Branch) -> str:
+    """Where its trainings start; one that goes on from another branch starts from that one's model of the same seed."""
+    after = getattr(entry, "after", "sft")
+    return (
+        "models/base"
+        if family == "base"
+        else f"models/{after}"
+        if after == "sft"
+        else f"models/{after}-<seed>"
+    )
+
+
 def _information(family: str, entry: Branch) -> str:
     """What it learns from; whoever sees the judge itself knows more than the others."""
     if family == "feedback":
         return phrase("a teacher's scores of several sources' answers")
     if family == "cured":
         return phrase("pairs, cured by the votes of reward models")
+    if family == "taught":
+        return phrase("the judge's points on the samples of the pairs")
+    if family == "iterated":
+        own, other = (
+            phrase("its own scores of its own answers"),
+            phrase("the pairs' reward model, on its own answers"),
+        )
+        return own if getattr(entry, "judge", None) == "self" else other
     reward, ratings = getattr(entry, "reward", None), getattr(entry, "ratings", None)
     if reward:
         return {"model": phrase("the pairs' reward model"), "judge": phrase("the judge itself")}[reward]

@@ -18,6 +18,7 @@ from tasks.measures import (
     plots_frontier,
     plots_lengths,
     reproduce,
+    rounds_told,
     score_tables,
     tables,
     winning,
@@ -34,7 +35,17 @@ from tasks.measures.tables import Found, label
 def sections(found: Found, extras: Extras) -> list[Section]:
     """Every section that has something to show."""
     parts = (_verdicts, _compared, _scores, _differences, _length, _frontier, _win_rates, _examples, _cost)
-    parts += (lens_told.section, _seeds, _prompts, _measures, _likelihood, _contract, _method, _reproduce)
+    parts += (
+        lens_told.section,
+        rounds_told.section,
+        _seeds,
+        _prompts,
+        _measures,
+        _likelihood,
+        _contract,
+        _method,
+    )
+    parts += (_reproduce,)
     return [part for make in parts for part in make(found, extras) if part.blocks]
 
 

@@ -9,7 +9,8 @@ from tasks.measures.evaluations import SFT, Evaluation
 
 Record = Mapping[str, Any]  # a file of reports/metrics
 Records = Mapping[str, Record]  # by name
-DATA = ("unpaired", "best", "feedback", "cured")  # families whose rows a stage of their own makes
+# families whose rows a stage of their own makes, and which
+DATA = {name: name for name in ("unpaired", "best", "feedback", "cured", "taught")} | {"iterated": "collect"}
 REWARDED = ("online", "distil", "critic", "best")  # families that a reward tells what is good
 BUDGET = ("steps", "examples", "tokens", "generated_tokens", "reward_calls")
 ALIKE = ("examples", "engine")  # in all seeds of a branch
@@ -39,7 +40,7 @@ class Trained(NamedTuple):
         """By the records' names; one that is missing is empty."""
         name, family = given["name"], given["family"]
         runs = {seed: records.get(f"align-{name}-{seed}", {}) for seed in seeds}
-        return cls(given, runs, records.get(f"{family}-{name}", {}) if family in DATA else {})
+        return cls(given, runs, records.get(f"{DATA[family]}-{name}", {}) if family in DATA else {})
 
     def facts(self, seed: int) -> dict[str, Any]:
         """What has to be as it is elsewhere, by term; None where there is none."""
@@ -51,6 +52,10 @@ class Trained(NamedTuple):
     def first(self) -> dict[str, Any]:
         """The facts of the first seed."""
         return self.facts(next(iter(self.runs)))
+
+    def data_sha256(self, seed: int) -> Any:
+        """Of the rows that the stage made, for this seed where each has its own."""
+        return self.made.get(f"data_sha256_{seed}", self.made.get("data_sha256"))
 
     def budget(self) -> dict[str, int]:
         """Of one training, the mean over seeds, with what the stage that made its rows had drawn and judged."""
@@ -82,8 +87,9 @@ def _missing(one: Trained) -> Iterator[Breach]:
         if untold:
             told = f"does not tell {', '.join(untold)}" if run else "there is no record of this training"
             yield Breach(_place(one, seed), told, _again(one, seed))
-    if family in DATA and "data_sha256" not in one.made:
-        place, cure = f"{METRICS}/{family}-{name}.json", f"make its rows again: {again(f'{family}@{name}')}"
+    if family in DATA and any(one.data_sha256(seed) is None for seed in one.runs):
+        stage = DATA[family]
+        place, cure = f"{METRICS}/{stage}-{name}.json", f"make its rows again: {again(f'{stage}@{name}')}"
         yield Breach(place, "does not tell data_sha256", cure)
 
 
@@ -91,17 +97,20 @@ def _wanted(
     one: Trained, seed: int, every: Sequence[Trained], evaluations: Mapping[str, Evaluation], records: Records
 ) -> dict[str, tuple[Any, str]]:
     """By term what it has to be, None where nobody says, and whose that is."""
-    given, sft = one.given, evaluations[SFT].summary.get("reference_sha256")
+    given, run, sft = one.given, one.runs[seed], evaluations[SFT].summary.get("reference_sha256")
     base, climbed = (records.get(name, {}).get("weights_sha256") for name in ("base", "reward-a"))
     evaluated, from_base = evaluations[f"{given['name']}-{seed}"], given["family"] == "base"
+    start = (sft, "models/sft")
+    if after := given["settings"].get("after"):
+        start = (records.get(f"align-{after}-{seed}", {}).get("weights_sha256", sft), f"{after}-{seed}")
     learner = next((each for each in every if each.first["pairs_sha256"]), one)
     rewarded = given["family"] in REWARDED
     return {
-        "start_sha256": (base, "models/base") if from_base else (sft, "models/sft"),
-        "reference_sha256": (None if from_base else sft, "models/sft"),
+        "start_sha256": (base, "models/base") if from_base else start,
+        "reference_sha256": (None, "models/base") if from_base else start,
         "weights_sha256": (evaluated.summary.get("model_sha256"), "the evaluated model"),
-        "data_sha256": (one.made.get("data_sha256"), f"the stage {given['family']}"),
-        "steps": (given["settings"].get("optimisation.steps"), "params.yaml"),
+        "data_sha256": (one.data_sha256(seed), f"the stage {DATA.get(given['family'])}"),
+        "steps": (given["settings"].get("optimisation.steps") if run.get("rows", 1) else 0, "params.yaml"),
         "reward": (given["settings"].get("reward") if rewarded else None, "params.yaml"),
         "pairs_sha256": (one.first["pairs_sha256"] and learner.first["pairs_sha256"], learner.given["name"]),
         "climbed_sha256": (one.first["climbed_sha256"] and climbed, "models/reward-a"),

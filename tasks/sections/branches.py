@@ -13,10 +13,13 @@ from pydantic import AfterValidator, BeforeValidator, SerializeAsAny, model_vali
 
 from tasks import methods
 from tasks.refusal import Refusal
+from tasks.sections.iterated import iterated_config
 from tasks.sections.strength import cured_config
-from tasks.settings import FAMILIES, Branch, Section
+from tasks.settings import FAMILIES, Branch, Section, nearest
 
-READS = {"feedback": "pairs", "cured": "pairs"}  # a family that has another's methods
+# families that have others' methods, and those of them whose entries have more to say
+READS = {"feedback": ("pairs",), "cured": ("pairs",), "iterated": ("pairs", "taught")}
+MORE = {"cured": cured_config, "iterated": iterated_config}
 RESERVED = frozenset({"base", "sft", "reward", "methods", "own"})
 
 
@@ -39,9 +42,10 @@ def _of_family(family: str) -> Callable[[Any], Branch]:
             raise ValueError(f"{refusal.cause}; {refusal.cure}") from refusal
         if family == "base":
             _without_reference(method)
-        elif READS.get(family, family) != method.FAMILY:
+        elif method.FAMILY not in READS.get(family, (family,)):
             raise ValueError(f"method {given['method']} belongs under branches.{method.FAMILY}")
-        found = (cured_config(method) if family == "cured" else method.Config).model_validate(given)
+        config = MORE[family](method) if family in MORE else method.Config
+        found = config.model_validate(given)
         if found.optimisation.engine == "trl" and not hasattr(method, "trl_arguments"):
             raise ValueError(f"TRL has no trainer of {found.method}; set engine: gallim")
         return found
@@ -68,6 +72,8 @@ UnpairedEntry = Annotated[SerializeAsAny[Branch], BeforeValidator(_of_family("un
 BestEntry = Annotated[SerializeAsAny[Branch], BeforeValidator(_of_family("best"))]
 OnlineEntry = Annotated[SerializeAsAny[Branch], BeforeValidator(_of_family("online"))]
 DistilEntry = Annotated[SerializeAsAny[Branch], BeforeValidator(_of_family("distil"))]
+TaughtEntry = Annotated[SerializeAsAny[Branch], BeforeValidator(_of_family("taught"))]
+IteratedEntry = Annotated[SerializeAsAny[Branch], BeforeValidator(_of_family("iterated"))]
 CriticEntry = Annotated[SerializeAsAny[Branch], BeforeValidator(_of_family("critic"))]
 
 
@@ -83,6 +89,8 @@ class Branches(Section):
     online: dict[Name, OnlineEntry]
     distil: dict[Name, DistilEntry]
     critic: dict[Name, CriticEntry]
+    taught: dict[Name, TaughtEntry]
+    iterated: dict[Name, IteratedEntry]
 
     @model_validator(mode="after")
     def _names_differ(self) -> Branches:
@@ -90,6 +98,21 @@ class Branches(Section):
         twice = [one for one, other in pairwise(names) if one == other]
         if twice:
             raise ValueError(f"the name {twice[0]!r} stands in two families; rename one")
+        return self
+
+    @model_validator(mode="after")
+    def _iterations_begin_somewhere(self) -> Branches:
+        for name in self.iterated:
+            seen = [name]
+            while (after := self.iterated[seen[-1]].after) in self.iterated:  # pyright: ignore
+                if after in seen:
+                    raise ValueError(
+                        f"iterated.{name}: goes on from itself ({' after '.join([*seen, after])})"
+                    )
+                seen.append(after)
+            if after != "sft" and after not in self.taught:
+                known = ["sft", *self.taught, *self.iterated]
+                raise ValueError(f"iterated.{seen[-1]}.after: there is no {after!r}; {nearest(after, known)}")
         return self
 
     def family(self, name: str) -> str:

@@ -23,8 +23,9 @@ FAMILIES = (
     "online",
     "distil",
     "critic",
-)  # and base, which has the methods of pairs
-WITHOUT_REFERENCE = ("pairs", "best")  # families whose methods may compare with nothing
+    "taught",
+)  # and base, feedback, cured and iterated, which have the methods of others
+WITHOUT_REFERENCE = ("pairs", "best", "taught")  # families whose methods may compare with nothing
 NUMBERS = ("integer", "number")
 EXAMPLES = {
     "raft.beta": (0.0, 1.0),  # it takes part in a choice alone
@@ -38,7 +39,7 @@ READ_BY_A_STAGE = {
     "best_of_n.reward",
 }  # tests/test_unpaired.py, test_best.py
 DRAWING = ("online", "distil", "critic")  # families that train on summaries of their own
-OWN_STAGE = ("unpaired", "best")  # families whose rows a stage of their own makes
+OWN_STAGE = ("unpaired", "best", "taught")  # families whose rows a stage of their own makes
 BOUNDS = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
 
 

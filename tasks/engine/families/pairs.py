@@ -100,10 +100,12 @@ def with_reference(data: Sequence[Group], compute: Compute, journal: Journal) ->
     return _known(data, logps)
 
 
-def with_own_reference(data: Sequence[Group], compute: Compute, journal: Journal) -> list[Group]:
-    """The same, computed for this training alone."""
-    scorer = Scorer(load_policy(SFT, compute), said=journal.say)
-    weights = str(verified_manifest(SFT).get("weights_sha256"))
+def with_own_reference(
+    data: Sequence[Group], compute: Compute, journal: Journal, start: Path = SFT
+) -> list[Group]:
+    """The same, computed for this training alone; the reference is where it starts."""
+    scorer = Scorer(load_policy(start, compute), said=journal.say)
+    weights = str(verified_manifest(start).get("weights_sha256"))
     return _known(data, References.compute(scorer, data, weights, compute).sums(data))
 
 

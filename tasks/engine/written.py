@@ -1,0 +1,172 @@
+"""A round's new documents: of those without a summary, or written by models/base after examples and filtered.
+
+No document of validation or test is ever among them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from tasks.corpus.duplicates import key
+from tasks.engine import models
+from tasks.engine.journal import Journal
+from tasks.engine.sampling import sample, seeded
+from tasks.engine.scoring import Scorer
+from tasks.engine.text import decode, encode_prompt
+from tasks.measures import rouge
+from tasks.refusal import Refusal
+from tasks.sections.iterated import Iterate, Written
+from tasks.settings import Compute
+
+PREPARED = Path("data/prepared")
+MARK = {"ko": "글", "en": "Text"}
+
+Continue = Callable[[Sequence[str], Sequence[int]], list[str]]  # prompts and a seed for each -> what follows
+
+
+class Document(NamedTuple):
+    """Its id and its text."""
+
+    id: str
+    text: str
+
+
+def documents(iterate: Iterate, number: int, compute: Compute, journal: Journal) -> list[Document]:
+    """`iterate.documents` of round `number`, the first of which is 1; the same for every seed and branch."""
+    if isinstance(iterate.prompts, Written):
+        return written(
+            iterate, number, _by_base(iterate.prompts, iterate.batch_size, compute, journal), journal
+        )
+    return unlabelled(iterate, number)
+
+
+def unlabelled(iterate: Iterate, number: int) -> list[Document]:
+    """This round's share of the documents without a summary, in an order of `iterate.seed`."""
+    taken = _keys("train", "validation", "test")
+    free = [each for each in _read("unlabelled") if key(each.text) not in taken]
+    order = np.random.default_rng(iterate.seed).permutation(len(free))
+    found = order[(number - 1) * iterate.documents : number * iterate.documents]
+    if len(found) < iterate.documents:
+        raise Refusal(
+            "params.yaml: iterate.documents",
+            f"round {number} needs documents {(number - 1) * iterate.documents + 1} to {number * iterate.documents}, "
+            f"and there are {len(free)} without a summary",
+            "raise prepare.source.unlabelled, or lower iterate.documents",
+        )
+    return [free[place] for place in sorted(found)]
+
+
+def written(iterate: Iterate, number: int, carry_on: Continue, journal: Journal) -> list[Document]:
+    """What is written after examples and passes the filters; a Refusal where too little does.
+
+    Each prompt holds training documents and earlier written ones, numbered, and ends where the next begins.
+    """
+    asked, wanted = iterate.prompts, iterate.documents
+    assert isinstance(asked, Written)
+    examples, taken = [each.text for each in _read("train")], _keys("train", "validation", "test")
+    chance = np.random.default_rng([iterate.seed, number])
+    found: list[str] = []
+    dropped: Counter[str] = Counter()
+    tries = 0
+    while len(found) < wanted and tries < wanted * asked.attempts:
+        count = min(max(wanted - len(found), 16), wanted * asked.attempts - tries)
+        shown = [_shown(examples, found, asked, chance) for _ in range(count)]
+        seeds = [int(seed) for seed in chance.integers(2**31, size=count)]
+        prompts = [_prompt(some, MARK[iterate.language]) for some in shown]
+        for some, reply in zip(shown, carry_on(prompts, seeds), strict=True):
+            text = _cut(reply, MARK[iterate.language])
+            cause = _fault(text, [*some, *found], taken, asked)
+            if cause:
+                dropped[cause] += 1
+            elif len(found) < wanted:
+                found.append(text)
+                taken.add(key(text))
+        tries += count
+        journal.say(f"{len(found)} of {wanted} documents are written, {dict(dropped)} are dropped")
+    if len(found) < wanted:
+        raise Refusal(
+            "params.yaml: iterate.prompts",
+            f"of {tries} documents that models/base wrote, {len(found)} can be used (dropped: {dict(dropped)})",
+            "set kind: unlabelled, or raise attempts, or lower iterate.documents",
+        )
+    return [Document(f"written-{number}-{place:06d}", text) for place, text in enumerate(found)]
+
+
+def _shown(
+    examples: Sequence[str], found: Sequence[str], asked: Written, chance: np.random.Generator
+) -> list[str]:
+    """The documents of one prompt: as many written ones as there are, then training documents."""
+    own = [found[place] for place in chance.permutation(len(found))[: asked.written_examples]]
+    given = [examples[place] for place in chance.permutation(len(examples))[: asked.examples]]
+    return [*own, *given]
+
+
+def _prompt(shown: Sequence[str], mark: str) -> str:
+    numbered = [f"{mark} {place}:\n{text}\n\n" for place, text in enumerate(shown, start=1)]
+    return "".join(numbered) + f"{mark} {len(shown) + 1}:\n"
+
+
+def _cut(reply: str, mark: str) -> str:
+    """What stands before the next document."""
+    return reply.partition(f"\n{mark} ")[0].strip()
+
+
+def _fault(text: str, others: Sequence[str], taken: set[str], asked: Written) -> str | None:
+    """Why a document is not used, None where it is."""
+    shortest, longest = asked.characters
+    if not shortest <= len(text) <= longest:
+        return "length"
+    if any(word in text for word in asked.keywords):
+        return "keyword"
+    if key(text) in taken:
+        return "known"
+    if any(rouge.rouge(text, other)["rougeL"] >= asked.similarity for other in others):
+        return "similar"
+    return None
+
+
+def _by_base(asked: Written, batch_size: int, compute: Compute, journal: Journal) -> Continue:
+    """models/base, which stays as it is in all rounds."""
+    models.verified_manifest(models.BASE)
+    tokenizer = models.load_tokenizer(models.BASE)
+    scorer = Scorer(models.load_policy(models.BASE, compute), said=journal.say)
+    context = models.context_tokens(models.BASE)
+
+    def carry_on(prompts: Sequence[str], seeds: Sequence[int]) -> list[str]:
+        ids = [tuple(encode_prompt(tokenizer, each)) for each in prompts]
+        longest = max(map(len, ids)) + asked.tokens
+        if longest > context:
+            raise Refusal(
+                "params.yaml: iterate.prompts",
+                f"a prompt of {asked.examples} examples and its reply need {longest} tokens, models/base has {context}",
+                "lower examples or tokens, or set kind: unlabelled",
+            )
+        found = sample(
+            scorer,
+            ids,
+            completions=1,
+            max_new_tokens=asked.tokens,
+            batch_size=batch_size,
+            eos=int(tokenizer.eos_token_id),  # pyright: ignore[reportArgumentType]
+            generators=[seeded(seed, [0])[0] for seed in seeds],
+            temperature=asked.temperature,
+            top_p=asked.top_p,
+        )
+        return [decode(tokenizer, one.ids) for (one,) in found]
+
+    return carry_on
+
+
+def _keys(*splits: str) -> set[str]:
+    return {key(each.text) for split in splits for each in _read(split)}
+
+
+def _read(split: str) -> list[Document]:
+    rows = pq.read_table(PREPARED / f"{split}.parquet", columns=["id", "document"]).to_pylist()
+    return [Document(row["id"], row["document"]) for row in rows]

@@ -1,0 +1,107 @@
+"""A round's new documents: others each time, never one of validation or test, written ones only through the filters."""
+
+import pyarrow.parquet as pq
+import pytest
+
+from tasks.engine import written
+from tasks.refusal import Refusal
+from tasks.sections.iterated import Iterate
+
+EXAMPLES = {"examples": 2, "written_examples": 1, "temperature": 0.6, "top_p": 0.9, "tokens": 64}
+FILTERS = {"characters": [10, 60], "similarity": 0.7, "keywords": ["그림"], "attempts": 3}
+NEW = ["어제는 비가 와서 집에 있었다.", "내일 세 시에 부산역에서 만난다.", "회의는 다음 주 월요일로 미뤘다."]
+
+
+@pytest.fixture
+def iterate(own):
+    """A function that gives the block with these changes."""
+
+    def made(**changed):
+        given = own.parameters.iterate.model_dump(mode="json") | {"documents": 3} | changed
+        return Iterate.model_validate(given)
+
+    return made
+
+
+@pytest.fixture
+def extra(own):
+    """Eight documents without a summary."""
+    own.change("prepare.source", unlabelled=8)
+    own.run("prepare")
+
+
+def texts(*splits):
+    return {
+        text
+        for split in splits
+        for text in pq.read_table(f"data/prepared/{split}.parquet", columns=["document"])[
+            "document"
+        ].to_pylist()
+    }
+
+
+def test_each_round_takes_other_documents_and_none_that_is_labelled(extra, iterate):
+    rounds = [{one.text for one in written.unlabelled(iterate(), number)} for number in (1, 2)]
+    assert [len(each) for each in rounds] == [3, 3]
+    assert not rounds[0] & rounds[1]
+    assert not (rounds[0] | rounds[1]) & texts("train", "validation", "test")
+    assert rounds[0] | rounds[1] <= texts("unlabelled")
+    assert written.unlabelled(iterate(), 1) == written.unlabelled(iterate(), 1)
+
+
+def test_a_round_without_documents_is_refused_with_the_number_that_is_missing(extra, iterate):
+    with pytest.raises(Refusal, match=r"round 3 needs documents 7 to 9, and there are 8"):
+        written.unlabelled(iterate(), 3)
+
+
+def asked(iterate, **changed):
+    return iterate(prompts={"kind": "written", **EXAMPLES, **FILTERS, **changed})
+
+
+def replying(*replies):
+    """Gives these in turn, over and over, and keeps what it was asked."""
+    seen = []
+
+    def carry_on(prompts, seeds):
+        found = [replies[(len(seen) + place) % len(replies)] for place in range(len(prompts))]
+        seen.extend(prompts)
+        return found
+
+    return carry_on, seen
+
+
+def test_written_documents_pass_every_filter(own, iterate, notes):
+    test = min(texts("test"), key=len)
+    bad = ["짧다", "그림을 그렸다. 그 그림은 산이다.", "가" * 2001, "\n글 4:\n", NEW[0] + " ", test]
+    carry_on, seen = replying(NEW[0] + "\n\n글 4:\n다음 글", *bad, NEW[1], NEW[2])
+    found = written.written(asked(iterate, characters=[10, 2000]), 1, carry_on, notes)
+    assert [one.text for one in found] == NEW
+    assert len({one.id for one in found}) == 3
+    assert seen[0].startswith("글 1:\n")
+    assert seen[0].endswith("\n\n글 3:\n")
+    assert "'keyword': 1" in notes.said[-1]
+    assert "'known': 2" in notes.said[-1]
+    assert "'length': 3" in notes.said[-1]
+
+
+def test_later_prompts_show_what_was_written(own, iterate, notes):
+    carry_on, seen = replying(*NEW, "짧다", "짧다")
+    given = asked(iterate, attempts=40).model_copy(update={"documents": 20})
+    with pytest.raises(Refusal, match="3 can be used"):
+        written.written(given, 1, carry_on, notes)
+    assert sum(any(text in prompt for text in NEW) for prompt in seen) == len(seen) - 20
+
+
+def test_a_model_that_cannot_write_is_refused_with_the_counts(own, iterate, notes):
+    carry_on, seen = replying("짧다")
+    with pytest.raises(
+        Refusal, match=r"of 9 documents that models/base wrote, 0 can be used \(dropped: \{'length': 9\}\)"
+    ):
+        written.written(asked(iterate), 1, carry_on, notes)
+    assert len(seen) == 9  # documents x attempts
+
+
+def test_a_prompt_that_does_not_fit_the_base_is_refused(own, iterate, notes):
+    given = asked(iterate, examples=8, tokens=500)
+    with pytest.raises(Refusal, match="lower examples or tokens"):
+        written.documents(given, 1, own.parameters.compute, notes)
