@@ -3,7 +3,7 @@ PYTHON ?= python3
 WORKERS = --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 PIP = .venv/bin/python -m pip install --constraint constraints.txt
 
-.PHONY: run run-all tune sensitivity ui deploy test check bench base
+.PHONY: run run-all run-iterate tune sensitivity ui deploy test check bench base
 
 run: .venv/installed
 	@.venv/bin/python -m flows.pipeline
@@ -11,6 +11,10 @@ run: .venv/installed
 # every method, three seeds each, in a worktree of HEAD; goes on where it was stopped
 run-all: .venv/installed
 	@.venv/bin/python -m flows.every
+
+# cured pairs under planted noise, self-rewarding and iterated DPO, in a worktree of HEAD
+run-iterate: .venv/installed
+	@.venv/bin/python -m flows.iterate
 
 # the same number of trials for every method, on the validation split; the best settings go to assets/tuned.yaml
 tune: .venv/installed
