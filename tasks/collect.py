@@ -19,14 +19,15 @@ from transformers import PreTrainedTokenizerBase
 from tasks import methods
 from tasks.corpus import pairs
 from tasks.corpus.candidates import MODEL, POSITIVES, ROUND, Asked, Candidate, paired, positives
-from tasks.engine import models, reward_model, self_judge, written
+from tasks.engine import models, new_documents, reward_model, self_judge
 from tasks.engine.journal import Journal
 from tasks.engine.reward_model import CLIMBED
 from tasks.engine.sampling import sample, seeded
 from tasks.engine.scoring import Scorer
 from tasks.engine.self_judge import Accuracy, Judged
-from tasks.engine.text import decode, encode_prompt, render
+from tasks.engine.text import decode, encode_prompt, render, require_positions
 from tasks.refusal import Refusal
+from tasks.sections.documents import Own
 from tasks.sections.iterated import Iterate
 from tasks.settings import Compute, Text
 
@@ -55,7 +56,7 @@ class Round(NamedTuple):
 class Answers(NamedTuple):
     """A round's documents, their rendered prompts, the different usable answers to each, and what was lost."""
 
-    documents: list[written.Document]
+    documents: list[new_documents.Document]
     prompts: list[str]
     texts: list[list[str]]
     lost: dict[str, int]
@@ -67,13 +68,14 @@ def run(
     entry: Any,
     seeds: list[int],
     iterate: Iterate,
+    own: Own,
     text: Text,
     compute: Compute,
     journal: Journal,
 ) -> dict[str, float | int | str]:
     """By seed the hash of its rows, how many they are, and who judged; reports/iterated/<branch>.json tells more."""
     every = [_round(entry.after, seed) for seed in seeds]
-    documents = written.documents(iterate, every[0].number, compute, journal)
+    documents = new_documents.documents(iterate, own, every[0].number, compute, journal)
     told, flat = {}, {}
     (OUT / branch).mkdir(parents=True, exist_ok=True)
     for one in every:
@@ -123,7 +125,7 @@ def _collected(
     one: Round,
     branch: str,
     entry: Any,
-    documents: list[written.Document],
+    documents: list[new_documents.Document],
     iterate: Iterate,
     text: Text,
     compute: Compute,
@@ -209,16 +211,18 @@ def _answered(
     scorer: Scorer,
     tokenizer: PreTrainedTokenizerBase,
     one: Round,
-    documents: list[written.Document],
+    documents: list[new_documents.Document],
     iterate: Iterate,
     text: Text,
     journal: Journal,
 ) -> Answers:
     """M_t's answers; one that was cut off or says nothing is lost, and one text twice is one answer."""
     prompts = [render(tokenizer, each.text, text) for each in documents]
+    ids = [tuple(encode_prompt(tokenizer, each)) for each in prompts]
+    require_positions(scorer.model, ids, text.max_completion_tokens, "a round's document and its summary")
     found = sample(
         scorer,
-        [tuple(encode_prompt(tokenizer, each)) for each in prompts],
+        ids,
         completions=iterate.candidates,
         max_new_tokens=text.max_completion_tokens,
         batch_size=iterate.batch_size,

@@ -16,7 +16,7 @@ from transformers import PreTrainedTokenizerBase
 from tasks.corpus import points
 from tasks.engine.sampling import sample, seeded
 from tasks.engine.scoring import Scorer
-from tasks.engine.text import decode, encode_prompt, render_chat
+from tasks.engine.text import decode, encode_prompt, render_chat, require_positions
 from tasks.sections.iterated import Iterate
 
 Texts = Sequence[tuple[str, str]]  # document and summary
@@ -54,6 +54,8 @@ def judged(
         tuple(encode_prompt(tokenizer, prompt(tokenizer, rubric, document, summary)))
         for document, summary in texts
     ]
+    what = f"a judging by {points.FOLDER}/{iterate.language}.{iterate.rubric}.txt"
+    require_positions(scorer.model, asked, iterate.judgement_tokens, what)
     replies = sample(
         scorer,
         asked,

@@ -73,6 +73,16 @@ def require_room(
             )
 
 
+def require_positions(model: Any, prompts: Sequence[Sequence[int]], new_tokens: int, what: str) -> None:
+    """Nothing, or a Refusal where the longest of the prompts and its reply do not fit the model."""
+    context = model.config.get_text_config().max_position_embeddings
+    needed = max(map(len, prompts), default=0) + new_tokens
+    if needed > context:
+        raise Refusal(
+            what, f"needs {needed} tokens, the model has {context} positions", "shorten it, or leave it out"
+        )
+
+
 def decode(tokenizer: PreTrainedTokenizerBase, completion_ids: list[int]) -> str:
     """The summary's text, without special tokens and edge spaces."""
     return str(tokenizer.decode(completion_ids, skip_special_tokens=True)).strip()

@@ -19,6 +19,7 @@ class Own(Section):
     sft: str
     reward: str
     feedback: str
+    unlabelled: str
     encoder: str
 
 

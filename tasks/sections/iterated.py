@@ -17,6 +17,12 @@ class Unlabelled(Section):
     kind: Literal["unlabelled"]
 
 
+class OwnDocuments(Section):
+    """Documents at own.unlabelled; each round takes others of them."""
+
+    kind: Literal["own"]
+
+
 class Written(Section):
     """Documents that models/base writes after examples, each kept or dropped by the filters of Self-Instruct.
 
@@ -57,7 +63,8 @@ class Iterate(Section):
     ]
     taught: Taught
     prompts: Annotated[
-        Unlabelled | Written, Field(discriminator="kind", description="where a round's documents are from")
+        Unlabelled | OwnDocuments | Written,
+        Field(discriminator="kind", description="where a round's documents are from"),
     ]
     documents: Annotated[int, Field(ge=1, description="new ones a round")]
     candidates: Annotated[int, Field(ge=2, le=64, description="answers a document")]

@@ -1,4 +1,4 @@
-"""A round's new documents: of those without a summary, or written by models/base after examples and filtered.
+"""A round's new documents: without a summary, the corpus's or the user's, or written by models/base and filtered.
 
 No document of validation or test is ever among them.
 """
@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from tasks.corpus.duplicates import key
+from tasks.corpus.unlabelled import own_documents
 from tasks.engine import models
 from tasks.engine.journal import Journal
 from tasks.engine.sampling import sample, seeded
@@ -21,7 +22,8 @@ from tasks.engine.scoring import Scorer
 from tasks.engine.text import decode, encode_prompt
 from tasks.measures import rouge
 from tasks.refusal import Refusal
-from tasks.sections.iterated import Iterate, Written
+from tasks.sections.documents import Own
+from tasks.sections.iterated import Iterate, OwnDocuments, Written
 from tasks.settings import Compute
 
 PREPARED = Path("data/prepared")
@@ -37,19 +39,25 @@ class Document(NamedTuple):
     text: str
 
 
-def documents(iterate: Iterate, number: int, compute: Compute, journal: Journal) -> list[Document]:
+def documents(iterate: Iterate, own: Own, number: int, compute: Compute, journal: Journal) -> list[Document]:
     """`iterate.documents` of round `number`, the first of which is 1; the same for every seed and branch."""
     if isinstance(iterate.prompts, Written):
         return written(
             iterate, number, _by_base(iterate.prompts, iterate.batch_size, compute, journal), journal
         )
-    return unlabelled(iterate, number)
+    if isinstance(iterate.prompts, OwnDocuments):
+        rows, dropped = own_documents(Path(own.unlabelled))
+        journal.say(f"{own.unlabelled}: {len(rows)} documents, left out: {dict(dropped)}")
+        return unlabelled(
+            [Document(*row) for row in rows], iterate, number, f"put more into {own.unlabelled}"
+        )
+    return unlabelled(_read("unlabelled"), iterate, number, "raise prepare.source.unlabelled")
 
 
-def unlabelled(iterate: Iterate, number: int) -> list[Document]:
-    """This round's share of the documents without a summary, in an order of `iterate.seed`."""
+def unlabelled(every: Sequence[Document], iterate: Iterate, number: int, cure: str) -> list[Document]:
+    """This round's share of those that prepare has no summary of, in an order of `iterate.seed`."""
     taken = _keys("train", "validation", "test")
-    free = [each for each in _read("unlabelled") if key(each.text) not in taken]
+    free = [each for each in every if key(each.text) not in taken]
     order = np.random.default_rng(iterate.seed).permutation(len(free))
     found = order[(number - 1) * iterate.documents : number * iterate.documents]
     if len(found) < iterate.documents:
@@ -57,7 +65,7 @@ def unlabelled(iterate: Iterate, number: int) -> list[Document]:
             "params.yaml: iterate.documents",
             f"round {number} needs documents {(number - 1) * iterate.documents + 1} to {number * iterate.documents}, "
             f"and there are {len(free)} without a summary",
-            "raise prepare.source.unlabelled, or lower iterate.documents",
+            f"{cure}, or lower iterate.documents",
         )
     return [free[place] for place in sorted(found)]
 
