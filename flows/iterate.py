@@ -53,7 +53,7 @@ def work(one: worktree.Worktree) -> int:
         code = console.main(pipeline.pipeline)
         if code:
             return code
-        every.keep(one.tree / "reports", one.main / "reports" / "iterate" / f"noise-{level:.0%}".rstrip("%"))
+        every.keep(one.tree / "reports", one.main / "reports" / "iterate" / f"noise-{100 * level:g}")
     return 0
 
 
@@ -65,6 +65,7 @@ def fill(tree: Path, level: float) -> None:
     given = branches.changed(given, rounds.parameters, f"{FILE}: parameters")
     if level:
         given["branches"] = {family: {} for family in given["branches"]} | {"pairs": _of(given, found.of)}
+        given["tuning"] = {name: one for name, one in given["tuning"].items() if name == found.of}
     else:
         for family, entries in rounds.branches.items():
             given["branches"][family] |= entries

@@ -222,8 +222,8 @@ def _rate(words: Sequence[str]) -> None:
     given = parser.parse_args(words[1:])
     if given.samples and given.models:
         parser.error("--samples are of sft alone and take no MODEL")
-    if min(given.seed, given.port, given.prompts or 0) < 0 or given.prompts == 0:
-        parser.error("--seed and --port are 0 or more, --prompts is more than 0")
+    if min(given.seed, given.port, given.prompts or 0) < 0 or given.prompts == 0 or given.port > 65535:
+        parser.error("--seed is 0 or more, --port 0 to 65535, --prompts more than 0")
     rate.run(
         given.models,
         given.decoding,

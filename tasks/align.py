@@ -34,7 +34,7 @@ def run(
 ) -> dict[str, float | int | str | bool]:
     """Where the training started and ended, the hash of its start, which is its reference too, and its budget."""
     method, inputs = methods.load(entry.method), importlib.import_module(f"tasks.engine.families.{family}")
-    start = inputs.start(entry, seed) if hasattr(inputs, "start") else inputs.START
+    start = inputs.start(entry, seed, branch) if hasattr(inputs, "start") else inputs.START
     train, name = Path(inputs.TRAIN.format(branch=branch, seed=seed)), f"{branch}-{seed}"
     begin, rows = models.verified_manifest(start)["weights_sha256"], pq.read_metadata(train).num_rows
     made_by = inputs
@@ -107,5 +107,5 @@ def require_start(trainer, branch: str, start: Path) -> None:
             raise Refusal(
                 f"branch {branch}",
                 f"its {name} is not {start}",
-                f"run `dvc repro {start.name}`, then this branch",
+                f"make {start} again with `dvc repro`, then this branch",
             )

@@ -27,7 +27,7 @@ from tasks.engine.scoring import Scorer
 from tasks.engine.self_judge import Accuracy, Judged
 from tasks.engine.text import decode, encode_prompt, render, require_positions
 from tasks.refusal import Refusal
-from tasks.sections.documents import Own
+from tasks.sections.documents import Own, Prepare
 from tasks.sections.iterated import Iterate
 from tasks.settings import Compute, Text
 
@@ -68,6 +68,7 @@ def run(
     entry: Any,
     seeds: list[int],
     iterate: Iterate,
+    prepare: Prepare,
     own: Own,
     text: Text,
     compute: Compute,
@@ -75,7 +76,7 @@ def run(
 ) -> dict[str, float | int | str]:
     """By seed the hash of its rows, how many they are, and who judged; reports/iterated/<branch>.json tells more."""
     every = [_round(entry.after, seed) for seed in seeds]
-    documents = new_documents.documents(iterate, own, every[0].number, compute, journal)
+    documents = new_documents.documents(iterate, prepare, own, every[0].number, compute, journal)
     told, flat = {}, {}
     (OUT / branch).mkdir(parents=True, exist_ok=True)
     for one in every:
@@ -136,13 +137,15 @@ def _collected(
     scorer = Scorer(models.load_policy(one.folder, compute), said=journal.say)
     judge, measured = entry.judge, None
     if judge == "self":
-        measured = _measured(scorer, tokenizer, one, iterate)
-        judge = _judge_of(one, measured, iterate, journal)
+        measured = _measured(scorer, tokenizer, one, iterate, text)
+        judge = _judge_of(one, measured, entry, iterate, journal)
     answers = _answered(scorer, tokenizer, one, documents, iterate, text, journal)
     if judge == "self":
         judged = _self_judged(scorer, tokenizer, one, answers, iterate)
-    else:
+    elif judge == "reward":
         judged = _rewarded(answers, compute, journal)
+    else:
+        judged = Judged([None] * sum(map(len, answers.texts)), 0, 0, 0)
     scores = iter(judged.scores)
     asked = [
         Asked(document.id, prompt, [Candidate(each, next(scores)) for each in some])
@@ -175,28 +178,44 @@ def _collected(
         "histogram": judged.histogram() if judge == "self" else {},
         "mean_score": round(_mean([score for score in judged.scores if score is not None]), 6),
         "generated_tokens": answers.tokens + judged.tokens,
-        "reward_calls": sum(map(len, answers.texts)),
+        "reward_calls": sum(map(len, answers.texts)) if judge == "reward" else 0,
         "told": numbers,
     }
 
 
-def _measured(scorer: Scorer, tokenizer: PreTrainedTokenizerBase, one: Round, iterate: Iterate) -> Accuracy:
-    """How often M_t orders the labelled pairs of both hold-outs rightly, judging as it will judge its own answers."""
-    given = dict(_columns("data/prepared/train.parquet", "id", "document"))
+def _measured(
+    scorer: Scorer, tokenizer: PreTrainedTokenizerBase, one: Round, iterate: Iterate, text: Text
+) -> Accuracy:
+    """How often M_t orders the labelled pairs of both hold-outs rightly, judging as it will judge its own answers.
+
+    The user's own pairs name no document; their prompts stand for it.
+    """
+    documents = pq.read_table("data/prepared/train.parquet", columns=["document"])["document"].to_pylist()
+    given = {render(tokenizer, document, text): document for document in documents}
     rows = [row for path in LABELLED for row in pq.read_table(path).to_pylist()]
     texts = [
-        (given.get(row["id"], row["prompt"]), row[side]) for side in ("chosen", "rejected") for row in rows
+        (given.get(row["prompt"], row["prompt"]), row[side])
+        for side in ("chosen", "rejected")
+        for row in rows
     ]
     found = self_judge.judged(scorer, tokenizer, texts, iterate, one.seed_for(MEASURED, iterate))
     return self_judge.accuracy(found.scores[: len(rows)], found.scores[len(rows) :])
 
 
-def _judge_of(one: Round, measured: Accuracy, iterate: Iterate, journal: Journal) -> str:
-    """Who judges: M_t, or below the bar the reward model, where params.yaml declares that; else a Refusal."""
+def _judge_of(one: Round, measured: Accuracy, entry: Any, iterate: Iterate, journal: Journal) -> str:
+    """Who judges: M_t, or below the bar the reward model, where params.yaml declares that; else a Refusal.
+
+    Nobody for a method that learns scores of 0 to 5, which the reward model does not give.
+    """
     told = f"orders {measured.accuracy:.1%} of {measured.pairs} labelled pairs rightly"
     if measured.accuracy > iterate.bar:
         journal.say(f"{one.folder} {told}")
         return "self"
+    if iterate.below_bar == "reward" and methods.load(entry.method).FAMILY == "taught":
+        journal.say(
+            f"warning: {one.folder} {told}, not more than {iterate.bar:.1%}: nobody judges in its place"
+        )
+        return "nobody"
     if iterate.below_bar == "reward":
         journal.say(f"warning: {one.folder} {told}, not more than {iterate.bar:.1%}: the reward model judges")
         return "reward"
@@ -265,8 +284,3 @@ def _lengths(rows: Rows) -> dict[str, float]:
 
 def _mean(numbers: list[Any]) -> float:
     return float(np.mean(numbers)) if numbers else 0.0
-
-
-def _columns(path: str, *names: str) -> list[tuple[Any, ...]]:
-    table = pq.read_table(path, columns=list(names))
-    return list(zip(*(table.column(name).to_pylist() for name in names), strict=True))

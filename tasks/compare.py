@@ -65,6 +65,10 @@ def run(
         given.of(name, branches.family(name), entry, tuning.get(name)) for name, entry in entries.items()
     ]
     records = {path.stem: _metrics(path) for path in sorted(held.METRICS.glob("*.json"))}
+    gone = [
+        name for name in records if name.startswith("cured-") and name.removeprefix("cured-") not in entries
+    ]
+    records = {name: told for name, told in records.items() if name not in gone}
     agreed = {
         each: _spoken(each, contract.agreed, evaluations, every, seeds, records)
         for each in language.LANGUAGES
@@ -121,9 +125,9 @@ def compared(
     pairs = sum(row["measure"] == measure for row in differences["greedy"])
     followed = (measure, "reward", "kl_k1")
     displaced = {each["name"]: _displacement(each["name"], seeds) for each in branches}
-    families = {each["name"]: each["family"] for each in branches}
+    starts = {each["name"]: each["start"] for each in branches}
     several = ranked(sft)
-    way = Frontier.of(evaluations, families, seeds, measure).as_json(several, bootstrap)
+    way = Frontier.of(evaluations, starts, seeds, measure).as_json(several, bootstrap)
     baselines = sft.summary.get("baselines", {})
     warnings = unreached.alarms(values["greedy"], measure, baselines)
     warnings += alarms(values, differences, measure, seeds, bootstrap, evaluations)

@@ -111,7 +111,7 @@ def parse(kind: type[Known], text: str, place: str) -> Known:
 def _told(error: ValidationError) -> str:
     tags = {"embedded", "files", "hub", "shipped", "scratch", "own", "train", "sampled"}
     tags |= {"judge", "reward", "endpoint", "model", "lead", "kfold", "ensemble"}
-    tags |= {"ranking", "simcse", "swav", "meta"}
+    tags |= {"ranking", "simcse", "swav", "meta", "unlabelled", "written"}
     lines = []
     for item in error.errors():
         place = [str(part) for part in item["loc"]]

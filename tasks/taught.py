@@ -2,7 +2,7 @@
 
 Yuan et al. 2024, arXiv 2401.10020, section 2.1. Rows of a prompt and an answer: training documents with their summaries
 (IFT), and judged samples of models/sft under the rubric, answered by the points that the judge of the block `judge`
-gives. No hold-out's document and none of fold B's is among the judged ones: by them a judge is measured.
+gives. No hold-out's document and none of fold B's is among them: by those a judge is measured.
 """
 
 from __future__ import annotations
@@ -38,14 +38,15 @@ def run(branch: str, iterate: Iterate, text: Text) -> dict[str, float | int | st
         "data/prepared/train.parquet", columns=["id", "document", "summary"]
     ).to_pylist()
     prompts = {row["id"]: render(tokenizer, row["document"], text) for row in documents}
-    chance = np.random.default_rng(iterate.seed)
+    chance = np.random.default_rng([iterate.seed, 1])  # not the stream by which documents were sampled
+    held = {row["prompt"] for path in HELD for row in pq.read_table(path, columns=["prompt"]).to_pylist()}
     summaries = [
         {"id": row["id"], "prompt": prompts[row["id"]], "completion": row["summary"], "kind": "summary"}
-        for row in _drawn(documents, iterate.taught.summaries, chance)
+        for row in _drawn(_free(documents, prompts, held), iterate.taught.summaries, chance)
     ]
     given = {row["id"]: row["document"] for row in documents}
     judgings, mean = _judgings(
-        _drawn(_judged(prompts), iterate.taught.judgings, chance), given, tokenizer, iterate
+        _drawn(_judged(prompts, held), iterate.taught.judgings, chance), given, tokenizer, iterate
     )
     rows = [*summaries, *judgings]
     _require_room(branch, rows, tokenizer)
@@ -63,14 +64,15 @@ def run(branch: str, iterate: Iterate, text: Text) -> dict[str, float | int | st
     }
 
 
-def _judged(prompts: dict[str, str]) -> Rows:
+def _free(rows: Rows, prompts: dict[str, str], held: set[str]) -> Rows:
+    """Those of documents that no judge is measured by."""
+    return [row for row in rows if prompts[row["id"]] not in held]
+
+
+def _judged(prompts: dict[str, str], held: set[str]) -> Rows:
     """The samples that may be learned to judge, each different text of a document once."""
-    held = {row["prompt"] for path in HELD for row in pq.read_table(path, columns=["prompt"]).to_pylist()}
-    free = [
-        row
-        for row in pq.read_table("data/judged.parquet").to_pylist()
-        if row["completion"] and prompts[row["id"]] not in held
-    ]
+    samples = pq.read_table("data/judged.parquet").to_pylist()
+    free = [row for row in _free(samples, prompts, held) if row["completion"]]
     found = {(row["id"], row["completion"]): row for row in reversed(free)}  # the first of equals
     if not found:
         place, cure = "data/judged.parquet", "raise sample.documents, or lower pairs.fold_b"

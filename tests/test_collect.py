@@ -165,6 +165,37 @@ def test_a_model_that_cannot_judge_is_stopped_or_replaced_as_declared(loop):
     assert {row["judge"] for row in loop.rows(name)} == {"reward"}
 
 
+def test_a_seed_without_rows_among_others_is_still_ranked(loop):
+    """One of two seeds learned nothing: the contract wants no examples of it, and the report says so."""
+    loop.own.change("", seeds=[0, 1])
+    for words in ("--family pairs --branch dpo", "--family online --branch rloo"):
+        loop.own.run(f"align {words} --seed 1")
+    name = loop.add("m2", PAIRED[1] | {"judge": "reward"})
+    loop.collect(name)
+    path = Path("data/iterated/m2/1.parquet")
+    table = pq.read_table(path)
+    pq.write_table(table.slice(0, 0), path)
+    told = json.loads(Path("reports/metrics/collect-m2.json").read_text())
+    told |= {"data_sha256_1": models.file_sha256(path), "rows_1": 0}
+    Path("reports/metrics/collect-m2.json").write_text(json.dumps(told))
+    for seed in (0, 1):
+        loop.own.run(f"align --family iterated --branch m2 --seed {seed}")
+    for model in ("sft", "dpo-0", "dpo-1", "rloo-0", "rloo-1", "m2-0", "m2-1"):
+        loop.own.run(f"evaluate --model {model}")
+    loop.own.run("compare")
+    found = json.loads(Path("reports/comparison.json").read_text(encoding="utf-8"))
+    assert found["contract"]["branches"]["m2"]["budget"]["examples"] > 0
+
+
+def test_positives_of_a_model_that_cannot_judge_are_none(loop):
+    loop.score = lambda document, summary: 3.0
+    loop.own.change("iterate", bar=0.55, below_bar="reward")
+    told = loop.collect(loop.add(*POSITIVE))
+    assert (told["judge_0"], told["rows_0"]) == ("nobody", 0)
+    trained = loop.align("good")
+    assert trained["weights_sha256"] == trained["start_sha256"]
+
+
 def test_the_reward_model_judges_without_being_measured(loop):
     told = loop.collect(loop.add(*REWARDED))
     assert loop.asked == []

@@ -22,6 +22,11 @@ def run(own):
     return made
 
 
+def quoted(text):
+    """As it stands in a prompt."""
+    return " ".join(points.quoted(text, ["</s>", "<s>", "<pad>", "<unk>"]).split())
+
+
 def judged():
     return {(row["id"], row["completion"]): row for row in pq.read_table("data/judged.parquet").to_pylist()}
 
@@ -50,7 +55,9 @@ def test_a_better_sample_has_no_fewer_points_and_all_points_are_given(run):
     samples = judged()
     for row in rows:
         (text,) = [
-            text for name, text in samples if name == row["id"] and f"\n요약: {text}\n" in row["prompt"]
+            text
+            for name, text in samples
+            if name == row["id"] and f"\n요약: {quoted(text)}\n" in row["prompt"]
         ]
         found.append((samples[row["id"], text]["score"], points.read(row["completion"])))
     found.sort()
@@ -69,7 +76,7 @@ def test_the_exact_judges_parts_are_the_points(run, own):
         (part,) = [
             each
             for (name, text), each in samples.items()
-            if name == row["id"] and f"\n요약: {text}\n" in row["prompt"]
+            if name == row["id"] and f"\n요약: {quoted(text)}\n" in row["prompt"]
         ]
         assert row["completion"] == points.written(points.of_verdict(part), "ko", "short")
     given = [points.read(row["completion"]) for row in rows]

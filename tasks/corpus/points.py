@@ -7,9 +7,10 @@ summaries in place of those of a chat.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from tasks.corpus.cleaning import clean
 from tasks.refusal import Refusal
 
 FOLDER = Path("assets/judging")
@@ -23,7 +24,9 @@ SCORE = {"ko": "점수", "en": "Score"}
 # learn: of the embedded corpus's pairs 86 % are ordered alike, 13 % tied.
 HALF, MOSTLY, ONE_UNIT, WHOLE = 0.5, 0.75, 0.2, 0.99
 
-_SCORE = re.compile(r"(?:점수|score)\s*[:：]\s*(-?\d+(?:\.\d+)?)", re.IGNORECASE)
+_SCORE = re.compile(
+    r"(?:점수|score)\**\s*[:：]\s*\**\s*(-?\d+(?:\.\d+)?)(?:\s*/\s*(\d+(?:\.\d+)?))?", re.IGNORECASE
+)
 _PLACE = re.compile(r"\{(document|summary)\}")
 
 
@@ -55,10 +58,12 @@ def total(points: int, language: str) -> str:
 
 
 def read(reply: str) -> float | None:
-    """The last `Score: n` (or `점수: n`) of a reply, decimals and `4/5` too; None without one, or outside 0 to 5."""
+    """The last `Score: n` (or `점수: n`) of a reply, decimals and `4/5` too; None without one, or of another scale."""
     found = _SCORE.findall(reply)
-    score = float(found[-1]) if found else None
-    return score if score is not None and 0 <= score <= MOST else None
+    number, of = found[-1] if found else ("", "")
+    if not number or (of and float(of) != MOST):
+        return None
+    return float(number) if 0 <= float(number) <= MOST else None
 
 
 def rubric(language: str, form: str, folder: Path = FOLDER) -> str:
@@ -73,6 +78,14 @@ def rubric(language: str, form: str, folder: Path = FOLDER) -> str:
     if sorted(_PLACE.findall(text)) != ["document", "summary"]:
         raise Refusal(str(path), "must hold {document} and {summary}, each once", "add what is missing")
     return text.rstrip("\n")
+
+
+def quoted(text: str, special_tokens: Iterable[str]) -> str:
+    """The text without special tokens spelled in it, and without anything that could close a tag around it."""
+    found, _ = clean(text)
+    for token in special_tokens:
+        found = found.replace(token, " ")
+    return found.replace("</", "< /")
 
 
 def asked(rubric_text: str, document: str, summary: str) -> str:

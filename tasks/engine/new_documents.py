@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow.parquet as pq
 
-from tasks.corpus.duplicates import key
+from tasks.corpus.duplicates import groups, jaccard, key, shingles
 from tasks.corpus.unlabelled import own_documents
 from tasks.engine import models
 from tasks.engine.journal import Journal
@@ -22,11 +22,12 @@ from tasks.engine.scoring import Scorer
 from tasks.engine.text import decode, encode_prompt
 from tasks.measures import rouge
 from tasks.refusal import Refusal
-from tasks.sections.documents import Own
+from tasks.sections.documents import Own, Prepare
 from tasks.sections.iterated import Iterate, OwnDocuments, Written
 from tasks.settings import Compute
 
 PREPARED = Path("data/prepared")
+LABELLED = ("train", "validation", "test")
 MARK = {"ko": "글", "en": "Text"}
 
 Continue = Callable[[Sequence[str], Sequence[int]], list[str]]  # prompts and a seed for each -> what follows
@@ -39,25 +40,38 @@ class Document(NamedTuple):
     text: str
 
 
-def documents(iterate: Iterate, own: Own, number: int, compute: Compute, journal: Journal) -> list[Document]:
+def documents(
+    iterate: Iterate, prepare: Prepare, own: Own, number: int, compute: Compute, journal: Journal
+) -> list[Document]:
     """`iterate.documents` of round `number`, the first of which is 1; the same for every seed and branch."""
+    similarity = prepare.near_duplicate_similarity
     if isinstance(iterate.prompts, Written):
         return written(
-            iterate, number, _by_base(iterate.prompts, iterate.batch_size, compute, journal), journal
+            iterate,
+            similarity,
+            number,
+            _by_base(iterate.prompts, iterate.batch_size, compute, journal),
+            journal,
         )
     if isinstance(iterate.prompts, OwnDocuments):
         rows, dropped = own_documents(Path(own.unlabelled))
         journal.say(f"{own.unlabelled}: {len(rows)} documents, left out: {dict(dropped)}")
         return unlabelled(
-            [Document(*row) for row in rows], iterate, number, f"put more into {own.unlabelled}"
+            [Document(*row) for row in rows], iterate, similarity, number, f"put more into {own.unlabelled}"
         )
-    return unlabelled(_read("unlabelled"), iterate, number, "raise prepare.source.unlabelled")
+    return unlabelled(_read("unlabelled"), iterate, similarity, number, "raise prepare.source.unlabelled")
 
 
-def unlabelled(every: Sequence[Document], iterate: Iterate, number: int, cure: str) -> list[Document]:
-    """This round's share of those that prepare has no summary of, in an order of `iterate.seed`."""
-    taken = _keys("train", "validation", "test")
-    free = [each for each in every if key(each.text) not in taken]
+def unlabelled(
+    every: Sequence[Document], iterate: Iterate, similarity: float, number: int, cure: str
+) -> list[Document]:
+    """This round's share of those that prepare has no summary of, in an order of `iterate.seed`.
+
+    similarity: from which a document counts as one that is labelled, or as another one of these.
+    """
+    known = [each.text for split in LABELLED for each in _read(split)]
+    first = groups([*known, *(each.text for each in every)], similarity)[len(known) :]
+    free = [each for place, each in enumerate(every, start=len(known)) if first[place - len(known)] == place]
     order = np.random.default_rng(iterate.seed).permutation(len(free))
     found = order[(number - 1) * iterate.documents : number * iterate.documents]
     if len(found) < iterate.documents:
@@ -70,14 +84,17 @@ def unlabelled(every: Sequence[Document], iterate: Iterate, number: int, cure: s
     return [free[place] for place in sorted(found)]
 
 
-def written(iterate: Iterate, number: int, carry_on: Continue, journal: Journal) -> list[Document]:
+def written(
+    iterate: Iterate, similarity: float, number: int, carry_on: Continue, journal: Journal
+) -> list[Document]:
     """What is written after examples and passes the filters; a Refusal where too little does.
 
     Each prompt holds training documents and earlier written ones, numbered, and ends where the next begins.
     """
     asked, wanted = iterate.prompts, iterate.documents
     assert isinstance(asked, Written)
-    examples, taken = [each.text for each in _read("train")], _keys("train", "validation", "test")
+    examples = [each.text for each in _read("train")]
+    known = [shingles(key(each.text)) for split in LABELLED for each in _read(split)]
     chance = np.random.default_rng([iterate.seed, number])
     found: list[str] = []
     dropped: Counter[str] = Counter()
@@ -89,12 +106,12 @@ def written(iterate: Iterate, number: int, carry_on: Continue, journal: Journal)
         prompts = [_prompt(some, MARK[iterate.language]) for some in shown]
         for some, reply in zip(shown, carry_on(prompts, seeds), strict=True):
             text = _cut(reply, MARK[iterate.language])
-            cause = _fault(text, [*some, *found], taken, asked)
+            cause = _fault(text, [*some, *found], known, similarity, asked)
             if cause:
                 dropped[cause] += 1
             elif len(found) < wanted:
                 found.append(text)
-                taken.add(key(text))
+                known.append(shingles(key(text)))
         tries += count
         journal.say(f"{len(found)} of {wanted} documents are written, {dict(dropped)} are dropped")
     if len(found) < wanted:
@@ -125,14 +142,17 @@ def _cut(reply: str, mark: str) -> str:
     return reply.partition(f"\n{mark} ")[0].strip()
 
 
-def _fault(text: str, others: Sequence[str], taken: set[str], asked: Written) -> str | None:
+def _fault(
+    text: str, others: Sequence[str], known: Sequence[np.ndarray], similarity: float, asked: Written
+) -> str | None:
     """Why a document is not used, None where it is."""
     shortest, longest = asked.characters
     if not shortest <= len(text) <= longest:
         return "length"
     if any(word in text for word in asked.keywords):
         return "keyword"
-    if key(text) in taken:
+    own = shingles(key(text))
+    if any(jaccard(own, one, similarity) >= similarity for one in known):
         return "known"
     if any(rouge.rouge(text, other)["rougeL"] >= asked.similarity for other in others):
         return "similar"
@@ -169,10 +189,6 @@ def _by_base(asked: Written, batch_size: int, compute: Compute, journal: Journal
         return [decode(tokenizer, one.ids) for (one,) in found]
 
     return carry_on
-
-
-def _keys(*splits: str) -> set[str]:
-    return {key(each.text) for split in splits for each in _read(split)}
 
 
 def _read(split: str) -> list[Document]:

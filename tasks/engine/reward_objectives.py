@@ -92,7 +92,8 @@ class Prototypical(Contrastive):
         return {PROTOTYPES: self.prototypes_KE.detach()}
 
     def restore(self, state: dict[str, torch.Tensor]) -> None:
-        self._take(state[PROTOTYPES].to(self.prototypes_KE.device))
+        # as they were: unit vectors made unit vectors again may differ in the last bit
+        self.prototypes_KE = state[PROTOTYPES].to(self.prototypes_KE.device).clone().requires_grad_()
 
     def _take(self, prototypes_KE: torch.Tensor) -> None:
         self.prototypes_KE = normalize(prototypes_KE, dim=1).requires_grad_()

@@ -32,12 +32,19 @@ class Judged(NamedTuple):
 
     def histogram(self) -> dict[str, int]:
         """How many texts have a score, by the whole number nearest to it."""
-        return dict(sorted(Counter(str(round(score)) for score in self.scores if score is not None).items()))
+        return dict(
+            sorted(Counter(str(int(score + 0.5)) for score in self.scores if score is not None).items())
+        )
 
 
 def prompt(tokenizer: PreTrainedTokenizerBase, rubric: str, document: str, summary: str) -> str:
-    """What the model is asked, as its user's turn where it has a chat template."""
-    text = points.asked(rubric, document, summary)
+    """What the model is asked, as its user's turn where it has a chat template.
+
+    A text that is judged can neither end its place nor open a turn: special tokens that it spells are taken out.
+    """
+    spelled = tokenizer.all_special_tokens
+    one_line = " ".join(points.quoted(summary, spelled).split())
+    text = points.asked(rubric, points.quoted(document, spelled), one_line)
     return (
         text
         if tokenizer.chat_template is None
@@ -48,7 +55,7 @@ def prompt(tokenizer: PreTrainedTokenizerBase, rubric: str, document: str, summa
 def judged(
     scorer: Scorer, tokenizer: PreTrainedTokenizerBase, texts: Texts, iterate: Iterate, seed: int
 ) -> Judged:
-    """Every text's mean score of `iterate.judgements` judgings; a judging that cannot be read counts for nothing."""
+    """Every text's mean score of `iterate.judgements` judgings; one that is cut off or cannot be read is left out."""
     rubric = points.rubric(iterate.language, iterate.rubric)
     asked = [
         tuple(encode_prompt(tokenizer, prompt(tokenizer, rubric, document, summary)))
@@ -67,7 +74,9 @@ def judged(
         temperature=iterate.temperature,
         top_p=iterate.top_p,
     )
-    found = [[points.read(decode(tokenizer, one.ids)) for one in some] for some in replies]
+    found = [
+        [points.read(decode(tokenizer, one.ids)) if one.ended else None for one in some] for some in replies
+    ]
     return averaged(found, sum(len(one.ids) for some in replies for one in some))
 
 

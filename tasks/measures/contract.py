@@ -86,7 +86,10 @@ def _declared(one: Trained, evaluations: Mapping[str, Evaluation]) -> Iterator[s
     if given["family"] == "base":
         yield say("starts from models/base, without an SFT stage")
     elif given["start"] != "models/sft":
-        yield say("starts from {start}, which is its reference", start=given["start"])
+        yield say("starts from {start}", start=given["start"])
+    replaced = sum(made.get(f"judge_{seed}", made.get("asked")) != made.get("asked") for seed in one.runs)
+    if replaced:
+        yield say("is not judged by itself in {count} of {seeds} seeds", count=replaced, seeds=len(one.runs))
     if given["information"] != "pairs":
         yield say("knows {what}", what=say(given["information"]))
     if "teacher" in made:

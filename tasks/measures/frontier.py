@@ -74,21 +74,21 @@ class Frontier(NamedTuple):
     def of(
         cls,
         evaluations: Sequence[Evaluation],
-        families: Mapping[str, str],
+        starts: Mapping[str, str],
         seeds: Sequence[int],
         measure: str,
     ) -> Frontier:
-        """families: by branch."""
+        """starts: by branch the model that its trainings start from."""
         ways = {evaluation.model: read(evaluation, measure) for evaluation in evaluations}
         found = {}
-        for name in families:
+        for name in starts:
             of_seeds = [ways[f"{name}-{seed}"] for seed in seeds]
             if all(of_seeds):
                 found[name] = [way for way in of_seeds if way]
         sft = ways[SFT] if found else None
         if sft:
             _alike(evaluations, sft, found, seeds)
-        from_sft = frozenset(name for name, family in families.items() if family != "base")
+        from_sft = frozenset(name for name, start in starts.items() if start == "models/sft")
         return cls(measure, sft, found if sft else {}, seeds, from_sft)
 
     def points(self) -> list[dict[str, Any]]:

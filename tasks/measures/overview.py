@@ -32,6 +32,7 @@ KINDS = {
     "circular": phrase("trained by the judge"),
     "noise": phrase("planted noise"),
     "flips": phrase("flips not to be trusted"),
+    "rounds": phrase("rounds of iterated training"),
 }
 
 

@@ -38,7 +38,7 @@ def ways(found: Found) -> str:
     """Climbed reward and headline against KL, a line a branch and seed through its snapshots; onsets in rings."""
     frontier = found["frontier"]
     points = frontier["points"]
-    apart = {branch["name"] for branch in found["branches"] if branch["family"] == "base"}
+    apart = {branch["name"] for branch in found["branches"] if branch["start"] != "models/sft"}
     set_in = {entry["branch"]: entry["step"] for entry in frontier["onset"] if entry["step"] is not None}
 
     def draw(figure: Figure) -> None:

@@ -14,7 +14,7 @@ from tasks.measures.tables import Found, Table
 FOLDER = Path("reports/iterated")
 GROWTH = 1.1  # of answers' mean length from one round to the next, from which it is said
 BY_SELF, BY_REWARD = phrase("the model itself"), phrase("the reward model")
-JUDGES = {"self": BY_SELF, "reward": BY_REWARD}
+JUDGES = {"self": BY_SELF, "reward": BY_REWARD, "nobody": phrase("nobody")}
 TITLE = phrase("Rounds: what each was trained on")
 NOTE = phrase(
     "Means over seeds. Labelled pairs: the hold-outs of both folds, which nothing was trained on, judged by the model "
@@ -68,7 +68,7 @@ def alarms(rounds: Mapping[str, Mapping[str, Any]]) -> list[dict[str, str]]:
     found = []
     for name, told in rounds.items():
         seeds = told["seeds"].values()
-        replaced = sum(seed["judge"] != told["asked"] for seed in seeds)
+        replaced = sum(seed["judge"] == "reward" != told["asked"] for seed in seeds)
         nothing = sum(not seed["rows"] for seed in seeds)
         before = rounds.get(told["after"])
         growth = _mean(told, "mean_characters") / _mean(before, "mean_characters") if before else 1.0

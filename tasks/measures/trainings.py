@@ -53,6 +53,12 @@ class Trained(NamedTuple):
         """The facts of the first seed."""
         return self.facts(next(iter(self.runs)))
 
+    @property
+    def told_first(self) -> dict[str, Any]:
+        """The facts of the first seed that had something to learn."""
+        learned = [seed for seed, run in self.runs.items() if run.get("rows", 1)]
+        return self.facts(learned[0]) if learned else self.first
+
     def data_sha256(self, seed: int) -> Any:
         """Of the rows that the stage made, for this seed where each has its own."""
         return self.made.get(f"data_sha256_{seed}", self.made.get("data_sha256"))
@@ -114,7 +120,8 @@ def _wanted(
         "reward": (given["settings"].get("reward") if rewarded else None, "params.yaml"),
         "pairs_sha256": (one.first["pairs_sha256"] and learner.first["pairs_sha256"], learner.given["name"]),
         "climbed_sha256": (one.first["climbed_sha256"] and climbed, "models/reward-a"),
-        **{name: (one.first[name], "its first seed") for name in ALIKE},
+        **{name: (one.told_first[name], "its first seed") for name in ALIKE},
+        **({} if run.get("rows", 1) else {"examples": (0, "a training without rows")}),
     }
 
 

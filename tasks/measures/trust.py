@@ -84,9 +84,19 @@ def circular(branches: Sequence[Mapping[str, Any]], records: Mapping[str, Mappin
         "{branch} learned from pairs that the judge itself chose: its score shows that it learned to please this "
         "judge, and another judge may say otherwise."
     )
-    found = []
+    judging = phrase(
+        "{branch} learned to judge summaries from the judge itself: its score shows that it learned to please this "
+        "judge, and another judge may say otherwise."
+    )
+    found, roots = [], {branch["name"]: branch for branch in branches}
     for branch in branches:
-        name, made = branch["name"], records.get(f"{branch['family']}-{branch['name']}", {})
+        name, root = branch["name"], branch
+        while root.get("settings", {}).get("after") in roots:
+            root = roots[root["settings"]["after"]]
+        if root["family"] == "taught" and records.get(f"taught-{root['name']}", {}).get("teacher_is_judge"):
+            found.append({"kind": "circular", "branch": name, **both(partial(say, judging, branch=name))})
+            continue
+        made = records.get(f"{branch['family']}-{name}", {})
         told = [reward] if branch["information"] == "the judge itself" else []
         told += [teacher] if made.get("teacher_is_judge") else []
         found += [

@@ -6,7 +6,7 @@ from functools import cache
 from types import ModuleType
 from typing import Annotated, Literal
 
-from pydantic import Field, create_model, model_validator
+from pydantic import Field, create_model, field_validator, model_validator
 
 from tasks.settings import Branch, Count, Section, Seed, Share
 
@@ -43,6 +43,13 @@ class Written(Section):
     ]
     keywords: Annotated[list[str], Field(description="a document that holds one of them is dropped")]
     attempts: Annotated[int, Field(ge=1, description="prompts for a document that is wanted, at most")]
+
+    @field_validator("characters")
+    @classmethod
+    def _shortest_first(cls, value: list[int]) -> list[int]:
+        if value[0] > value[1]:
+            raise ValueError("the shortest stands first")
+        return value
 
 
 class Taught(Section):

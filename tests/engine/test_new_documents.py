@@ -44,7 +44,7 @@ def texts(*splits):
 
 
 def without(iterate, number):
-    return new_documents.unlabelled(new_documents._read("unlabelled"), iterate, number, "raise it")
+    return new_documents.unlabelled(new_documents._read("unlabelled"), iterate, 1.0, number, "raise it")
 
 
 def test_each_round_takes_other_documents_and_none_that_is_labelled(extra, iterate):
@@ -63,28 +63,39 @@ def test_a_round_without_documents_is_refused_with_the_number_that_is_missing(ex
 
 def test_own_documents_are_cleaned_and_those_that_prepare_has_are_left_out(own, iterate, notes):
     known = min(texts("test"), key=len)
-    rows = [{"document": text} for text in (*NEW, NEW[0] + " ", known, "", "A\u200bB 회의는 열 시다.")]
+    rows = [
+        {"document": text}
+        for text in (*NEW, NEW[0] + " ", known, known + "!", "", "A\u200bB 회의는 열 시다.")
+    ]
     rows.append({"document": [{"speaker": "지호", "text": "내일 봐."}, {"speaker": "하나", "text": "그래."}]})
     folder = Path(own.parameters.own.unlabelled)
     folder.mkdir(parents=True)
     (folder / "a.jsonl").write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
     given = iterate(prompts={"kind": "own"}, documents=5)
-    found = new_documents.documents(given, own.parameters.own, 1, own.parameters.compute, notes)
+    found = new_documents.documents(
+        given, own.parameters.prepare, own.parameters.own, 1, own.parameters.compute, notes
+    )
     assert {one.text for one in found} == {*NEW, "AB 회의는 열 시다.", "지호: 내일 봐.\n하나: 그래."}
     assert "'twice': 1" in notes.said[-1]
     assert "'empty': 1" in notes.said[-1]
     with pytest.raises(Refusal, match=r"there are 5 without a summary; put more into data/own/unlabelled"):
-        new_documents.documents(given, own.parameters.own, 2, own.parameters.compute, notes)
+        new_documents.documents(
+            given, own.parameters.prepare, own.parameters.own, 2, own.parameters.compute, notes
+        )
 
 
 def test_own_documents_that_are_not_there_are_asked_for(own, iterate, notes):
     given = iterate(prompts={"kind": "own"})
     Path(own.parameters.own.unlabelled).mkdir(parents=True)
     with pytest.raises(Refusal, match=r"put your rows there \(own.unlabelled\)"):
-        new_documents.documents(given, own.parameters.own, 1, own.parameters.compute, notes)
+        new_documents.documents(
+            given, own.parameters.prepare, own.parameters.own, 1, own.parameters.compute, notes
+        )
     Path(own.parameters.own.unlabelled, "a.jsonl").write_text('{"text": "no document"}\n{"document": ""}\n')
     with pytest.raises(Refusal, match=r"holds no usable document \(\{'empty': 2\}\)"):
-        new_documents.documents(given, own.parameters.own, 1, own.parameters.compute, notes)
+        new_documents.documents(
+            given, own.parameters.prepare, own.parameters.own, 1, own.parameters.compute, notes
+        )
 
 
 def asked(iterate, **changed):
@@ -107,7 +118,7 @@ def test_written_documents_pass_every_filter(own, iterate, notes):
     test = min(texts("test"), key=len)
     bad = ["짧다", "그림을 그렸다. 그 그림은 산이다.", "가" * 2001, "\n글 4:\n", NEW[0] + " ", test]
     carry_on, seen = replying(NEW[0] + "\n\n글 4:\n다음 글", *bad, NEW[1], NEW[2])
-    found = new_documents.written(asked(iterate, characters=[10, 2000]), 1, carry_on, notes)
+    found = new_documents.written(asked(iterate, characters=[10, 2000]), 0.9, 1, carry_on, notes)
     assert [one.text for one in found] == NEW
     assert len({one.id for one in found}) == 3
     assert seen[0].startswith("글 1:\n")
@@ -121,7 +132,7 @@ def test_later_prompts_show_what_was_written(own, iterate, notes):
     carry_on, seen = replying(*NEW, "짧다", "짧다")
     given = asked(iterate, attempts=40).model_copy(update={"documents": 20})
     with pytest.raises(Refusal, match="3 can be used"):
-        new_documents.written(given, 1, carry_on, notes)
+        new_documents.written(given, 0.9, 1, carry_on, notes)
     assert sum(any(text in prompt for text in NEW) for prompt in seen) == len(seen) - 20
 
 
@@ -130,11 +141,13 @@ def test_a_model_that_cannot_write_is_refused_with_the_counts(own, iterate, note
     with pytest.raises(
         Refusal, match=r"of 9 documents that models/base wrote, 0 can be used \(dropped: \{'length': 9\}\)"
     ):
-        new_documents.written(asked(iterate), 1, carry_on, notes)
+        new_documents.written(asked(iterate), 0.9, 1, carry_on, notes)
     assert len(seen) == 9  # documents x attempts
 
 
 def test_a_prompt_that_does_not_fit_the_base_is_refused(own, iterate, notes):
     given = asked(iterate, examples=8, tokens=500)
     with pytest.raises(Refusal, match="lower examples or tokens"):
-        new_documents.documents(given, own.parameters.own, 1, own.parameters.compute, notes)
+        new_documents.documents(
+            given, own.parameters.prepare, own.parameters.own, 1, own.parameters.compute, notes
+        )

@@ -80,8 +80,8 @@ def curves(name, gold, seeds=2):
     return found
 
 
-def of(evaluations, families=None, seeds=(0,)):
-    return Frontier.of(evaluations, families or {"dpo": "pairs"}, seeds, "gold")
+def of(evaluations, starts=None, seeds=(0,)):
+    return Frontier.of(evaluations, starts or {"dpo": "models/sft"}, seeds, "gold")
 
 
 def test_points_by_hand():
@@ -104,8 +104,8 @@ def test_points_by_hand():
 def test_a_branch_without_snapshots_is_left_out_and_without_any_there_is_no_frontier():
     evaluations = small()
     bare = Evaluation("kto-0", evaluations[0].table, {})
-    families = {"dpo": "pairs", "kto": "unpaired"}
-    assert {point["branch"] for point in of([*evaluations, bare], families).points()} == {"sft", "dpo"}
+    starts = {"dpo": "models/sft", "kto": "models/sft"}
+    assert {point["branch"] for point in of([*evaluations, bare], starts).points()} == {"sft", "dpo"}
     nothing = of([evaluations[0], bare], {"kto": "unpaired"}).as_json({}, BOOTSTRAP)
     assert nothing == {"prompts": 0, "points": [], "best_of": [], "onset": []}
 
@@ -129,8 +129,8 @@ def test_what_does_not_start_at_sft_is_not_held_against_it():
     """Gold lies below SFT's from the first snapshot on, and rises from there."""
     falling = (0.5, 0.0, 0.1, 0.2)
     started, apart = (
-        of(curves("dpo", falling), {"dpo": family}, seeds=(0, 1)).onsets(BOOTSTRAP)[0]
-        for family in ("pairs", "base")
+        of(curves("dpo", falling), {"dpo": start}, seeds=(0, 1)).onsets(BOOTSTRAP)[0]
+        for start in ("models/sft", "models/m1-<seed>")
     )
     assert (started["step"], started["until"]) == (0, 10)
     assert (apart["steps"], apart["step"]) == ([10, 20, 30], None)

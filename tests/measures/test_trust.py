@@ -113,3 +113,15 @@ def test_who_learned_from_the_judge_itself_is_a_warning_in_both_languages():
     assert found[0]["text"].startswith("rloo was rewarded in training by the judge itself")
     assert found[1]["text"].startswith("zephyr learned from pairs that the judge itself chose")
     assert found[1]["text_ko"].startswith("zephyr: 심판이 직접 고른 쌍으로 배웠습니다.")
+
+
+def test_rounds_that_go_on_from_what_the_judge_taught_are_warned_of_too():
+    branches = [
+        {"name": "m1", "family": "taught", "information": "points", "settings": {}},
+        {"name": "m2", "family": "iterated", "information": "own", "settings": {"after": "m1"}},
+        {"name": "m3", "family": "iterated", "information": "own", "settings": {"after": "m2"}},
+        {"name": "r2", "family": "iterated", "information": "own", "settings": {"after": "sft"}},
+    ]
+    found = trust.circular(branches, {"taught-m1": {"teacher_is_judge": True}})
+    assert [alarm["branch"] for alarm in found] == ["m1", "m2", "m3"]
+    assert all("learned to judge summaries from the judge itself" in alarm["text"] for alarm in found)

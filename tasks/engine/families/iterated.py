@@ -22,10 +22,12 @@ from tasks.settings import Branch
 TRAIN = "data/iterated/{branch}/{seed}.parquet"
 
 
-def start(entry: Branch, seed: int) -> Path:
-    """M_t: the model that the entry's `after` names, of the same seed."""
+def start(entry: Branch, seed: int, branch: str) -> Path:
+    """M_t: the model that the entry's `after` names, of the same seed; a Refusal where the rows are of another's."""
     after = entry.after  # pyright: ignore[reportAttributeAccessIssue]
-    return SFT if after == SFT.name else Path(f"models/{after}-{seed}")
+    found = SFT if after == SFT.name else Path(f"models/{after}-{seed}")
+    _require_own(Path(TRAIN.format(branch=branch, seed=seed)), found)
+    return found
 
 
 def round_of(train: Path) -> int:
@@ -35,7 +37,6 @@ def round_of(train: Path) -> int:
 
 def trainer(job: Job) -> GroupTrainer:
     """The trainer of one branch: pairs against M_t, or the positives alone."""
-    _require_own(Path(job.train), job.start)
     if job.method.FAMILY == "taught":
         return best.trainer(job)
     return pairs.trainer(job, refer=partial(pairs.with_own_reference, start=job.start))
