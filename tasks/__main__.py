@@ -223,7 +223,7 @@ def _rate(words: Sequence[str]) -> None:
     if given.samples and given.models:
         parser.error("--samples are of sft alone and take no MODEL")
     if min(given.seed, given.port, given.prompts or 0) < 0 or given.prompts == 0 or given.port > 65535:
-        parser.error("--seed is 0 or more, --port 0 to 65535, --prompts more than 0")
+        parser.error("--seed is 0 or more, --port is 0 to 65535, --prompts is more than 0")
     rate.run(
         given.models,
         given.decoding,

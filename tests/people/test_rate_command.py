@@ -89,6 +89,7 @@ def test_another_seed_than_the_answers_have_is_refused(workplace):
         (["dpo-0", "--samples"], "take no MODEL"),
         (["--samples"], "data/samples.parquet: the file is missing"),
         (["dpo-0", "rloo-0", "--prompts", "0"], "--prompts is more than 0"),
+        (["dpo-0", "rloo-0", "--port", "70000"], "--port is 0 to 65535"),
     ],
 )
 def test_a_command_line_that_makes_no_sense_is_refused(words, why, workplace, capsys):
