@@ -219,7 +219,7 @@ def test_a_policy_that_does_not_start_as_models_sft_is_refused(own, scratch):
     align.require_start(trainer, "dpo", models.SFT)
     with torch.no_grad():
         trainer.model.model.norm.weight[0] += 1e-6
-    with pytest.raises(Refusal, match="branch dpo: its start is not models/sft; make models/sft again with `dvc repro`"):
+    with pytest.raises(Refusal, match="its start is not models/sft; make models/sft again with `dvc repro`"):
         align.require_start(trainer, "dpo", models.SFT)
 
 
