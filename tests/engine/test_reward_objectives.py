@@ -75,11 +75,15 @@ def test_prototypes_are_unit_vectors_and_go_down_their_gradient(scorer, ragged):
 
 
 def test_prototypes_are_drawn_by_the_seed_and_come_back_from_a_checkpoint(scorer):
-    one, other, third = (contrastive(0.0, Swav.model_validate(SWAV), seed) for seed in (3, 3, 4))
+    many = Swav.model_validate(SWAV | {"prototypes": 64})
+    one, other, third = (contrastive(0.0, many, seed) for seed in (3, 3, 4))
     for objective in (one, other, third):
         objective.begun(scorer)
     assert torch.equal(one.prototypes_KE, other.prototypes_KE)
     assert not torch.equal(one.prototypes_KE, third.prototypes_KE)
     third.restore(one.state())
-    torch.testing.assert_close(third.prototypes_KE, one.prototypes_KE)
+    assert torch.equal(third.prototypes_KE, one.prototypes_KE), "to the last bit"
+    assert not torch.equal(normalize(one.prototypes_KE, dim=1), one.prototypes_KE), (
+        "which is no matter of course"
+    )
     assert third.prototypes_KE.requires_grad
