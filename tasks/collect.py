@@ -22,10 +22,10 @@ from tasks.corpus.candidates import MODEL, POSITIVES, ROUND, Asked, Candidate, p
 from tasks.engine import models, new_documents, reward_model, self_judge
 from tasks.engine.journal import Journal
 from tasks.engine.reward_model import CLIMBED
-from tasks.engine.sampling import sample, seeded
+from tasks.engine.round_draws import drawn
 from tasks.engine.scoring import Scorer
 from tasks.engine.self_judge import Accuracy, Judged
-from tasks.engine.text import decode, encode_prompt, render, require_positions
+from tasks.engine.text import decode, render
 from tasks.refusal import Refusal
 from tasks.sections.documents import Own, Prepare
 from tasks.sections.iterated import Iterate
@@ -36,7 +36,6 @@ LABELLED = tuple(Path(f"data/pairs/{fold}.parquet") for fold in ("a_holdout", "b
 ANSWERS, JUDGINGS, MEASURED = range(3)  # what a seed is drawn for
 
 Rows = list[dict[str, Any]]
-Scores = list[list[float | None]]
 
 
 class Round(NamedTuple):
@@ -237,18 +236,15 @@ def _answered(
 ) -> Answers:
     """M_t's answers; one that was cut off or says nothing is lost, and one text twice is one answer."""
     prompts = [render(tokenizer, each.text, text) for each in documents]
-    ids = [tuple(encode_prompt(tokenizer, each)) for each in prompts]
-    require_positions(scorer.model, ids, text.max_completion_tokens, "a round's document and its summary")
-    found = sample(
+    found = drawn(
         scorer,
-        ids,
-        completions=iterate.candidates,
-        max_new_tokens=text.max_completion_tokens,
-        batch_size=iterate.batch_size,
-        eos=int(tokenizer.eos_token_id),  # pyright: ignore[reportArgumentType]
-        generators=seeded(one.seed_for(ANSWERS, iterate), range(len(prompts))),
-        temperature=iterate.temperature,
-        top_p=iterate.top_p,
+        tokenizer,
+        prompts,
+        iterate.candidates,
+        text.max_completion_tokens,
+        iterate,
+        one.seed_for(ANSWERS, iterate),
+        "a round's document and its summary",
         said=lambda done, of: journal.say(f"{one.folder}: {done} of {of} answers"),
     )
     texts = [[decode(tokenizer, each.ids) for each in some if each.ended] for some in found]

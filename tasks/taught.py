@@ -45,9 +45,8 @@ def run(branch: str, iterate: Iterate, text: Text) -> dict[str, float | int | st
         for row in _drawn(_free(documents, prompts, held), iterate.taught.summaries, chance)
     ]
     given = {row["id"]: row["document"] for row in documents}
-    judgings, mean = _judgings(
-        _drawn(_judged(prompts, held), iterate.taught.judgings, chance), given, tokenizer, iterate
-    )
+    samples = _drawn(_judged(prompts, held), iterate.taught.judgings, chance)
+    judgings, mean = _judgings(samples, given, tokenizer, iterate)
     rows = [*summaries, *judgings]
     _require_room(branch, rows, tokenizer)
     out = Path(f"data/taught/{branch}.parquet")
@@ -59,7 +58,7 @@ def run(branch: str, iterate: Iterate, text: Text) -> dict[str, float | int | st
         "rows_summary": len(summaries),
         "rows_judging": len(judgings),
         "mean_points": round(mean, 6),
-        "teacher": str(pq.read_table("data/judged.parquet", columns=["judge"]).column("judge")[0]),
+        "teacher": samples[0]["judge"],
         "teacher_is_judge": True,
     }
 

@@ -14,9 +14,9 @@ import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from tasks.corpus import points
-from tasks.engine.sampling import sample, seeded
+from tasks.engine.round_draws import drawn
 from tasks.engine.scoring import Scorer
-from tasks.engine.text import decode, encode_prompt, render_chat, require_positions
+from tasks.engine.text import decode, render_chat
 from tasks.sections.iterated import Iterate
 
 Texts = Sequence[tuple[str, str]]  # document and summary
@@ -57,23 +57,10 @@ def judged(
 ) -> Judged:
     """Every text's mean score of `iterate.judgements` judgings; one that is cut off or cannot be read is left out."""
     rubric = points.rubric(iterate.language, iterate.rubric)
-    asked = [
-        tuple(encode_prompt(tokenizer, prompt(tokenizer, rubric, document, summary)))
-        for document, summary in texts
-    ]
+    asked = [prompt(tokenizer, rubric, document, summary) for document, summary in texts]
     what = f"a judging by {points.FOLDER}/{iterate.language}.{iterate.rubric}.txt"
-    require_positions(scorer.model, asked, iterate.judgement_tokens, what)
-    replies = sample(
-        scorer,
-        asked,
-        completions=iterate.judgements,
-        max_new_tokens=iterate.judgement_tokens,
-        batch_size=iterate.batch_size,
-        eos=int(tokenizer.eos_token_id),  # pyright: ignore[reportArgumentType]
-        generators=seeded(seed, range(len(asked))),
-        temperature=iterate.temperature,
-        top_p=iterate.top_p,
-    )
+    tokens = iterate.judgement_tokens
+    replies = drawn(scorer, tokenizer, asked, iterate.judgements, tokens, iterate, seed, what)
     found = [
         [points.read(decode(tokenizer, one.ids)) if one.ended else None for one in some] for some in replies
     ]

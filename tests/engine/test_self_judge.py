@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from tasks.corpus import points
-from tasks.engine import self_judge
+from tasks.engine import round_draws, self_judge
 from tasks.engine.generation import Completion
 from tasks.engine.self_judge import accuracy, averaged
 from tasks.engine.text import encode_prompt
@@ -79,7 +79,7 @@ def test_replies_are_read_each_and_one_that_is_cut_off_is_left_out(here, monkeyp
             [Completion(one, ended) for one, (_, ended) in zip(ids, replies, strict=True)] for _ in prompts
         ]
 
-    monkeypatch.setattr(self_judge, "sample", stub)
+    monkeypatch.setattr(round_draws, "sample", stub)
     scorer = SimpleNamespace(model=models.load_policy(models.SFT, here.parameters.compute))
     found = self_judge.judged(scorer, tokenizer, [("문서", "요약")], iterate, 0)
     assert found.scores == [4.0]
