@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from tasks import methods
-from tasks.engine import models, snapshots, training
+from tasks.engine import models, snapshots, training, watch
 from tasks.engine.journal import Journal
 from tasks.engine.spent import Spent
 from tasks.refusal import Refusal
@@ -60,10 +60,12 @@ def run(
         log = training.JournalCallback(journal, name, expected, TOLERANCE[compute.dtype])
         at = snapshots.steps(align.snapshots, entry.optimisation.steps)
         taken = snapshots.Snapshots(trainer, tokenizer, scratch, at, start_sha256=begin)
-        for callback in (log, spent, taken):
+        watching = (watch.Finite(name), watch.Limits(name, align.watch))
+        for callback in (*watching, log, spent, taken):
             trainer.add_callback(callback)
         training.fit(trainer, journal, scratch)
         told |= _walked(trainer, entry, int(log.last.get("num_tokens", 0))) | inputs.told(journal.curve())
+        told |= watch.flagged(align.watch, journal.curve())
         policy = training.merged(trainer)
     else:
         journal.say(f"there is nothing to learn from in {train}: {branch} stays what {start} is")

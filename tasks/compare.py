@@ -18,6 +18,7 @@ from tasks.measures import (
     cures_told,
     decisions,
     examples,
+    flags,
     frontier_told,
     given,
     judges,
@@ -78,6 +79,7 @@ def run(
     found["rounds"] = rounds_told.read(every)
     found["warnings"] += trust.circular(every, records) + cures_told.alarms(records)
     found["warnings"] += rounds_told.alarms(found["rounds"])
+    found["warnings"] += flags.alarms(entries, seeds, records)
     found["contract"] = comparison.rounded(agreed[language.ENGLISH]._asdict())
     found["strength"] = lens_told.read(list(strength.votes), records)
     extras = Extras(

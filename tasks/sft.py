@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from tasks.engine import models, training
+from tasks.engine import models, training, watch
 from tasks.engine.fitting import Given, GroupTrainer, Losses
 from tasks.engine.groups import Group, Plan
 from tasks.engine.journal import Journal
@@ -80,6 +80,7 @@ def train(
             dropout=True,
             said=journal.say,
         )
+    trainer.add_callback(watch.Finite("sft"))
     trainer.add_callback(training.JournalCallback(journal, "sft", {}, tolerance=0.0))
     training.fit(trainer, journal, scratch)
     return training.merged(trainer)

@@ -228,6 +228,14 @@ def test_a_negative_kl_is_a_warning(project):
     assert [alarm["kind"] for alarm in warned(run("odd", seeds=[0]))] == ["kl"]
 
 
+def test_summaries_that_shrank_to_less_than_half_are_a_warning(project):
+    table = evaluation(62)
+    place = table.column_names.index("characters")
+    write("terse-0", table.set_column(place, "characters", pa.array([8] * len(table))))  # sft: 18
+    caught = [alarm for alarm in warned(run("terse", seeds=[0])) if alarm["kind"] == "length"]
+    assert [alarm["branch"] for alarm in caught] == ["terse"]
+
+
 def test_the_frontier_has_one_point_a_training_and_sft_at_zero(project):
     frontier = run("better", "fooled")["frontier"]["ends"]
     assert [(point["branch"], point["seed"]) for point in frontier] == [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from math import isfinite
 
 import numpy as np
 import torch
@@ -114,6 +115,9 @@ def pretrain(
         for group in optimizer.param_groups:
             group["lr"] = source.learning_rate * _schedule(step, source.steps)
         loss = _next_token_loss(model, next(batches), tokenizer.pad_token_id, device)
+        if not isfinite(loss.item()):
+            cure = "lower base.source.learning_rate"
+            raise Refusal("base", f"at step {step} its loss is {loss.item()}", cure)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()

@@ -8,7 +8,7 @@ from typing import Any
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from tasks.engine import models, training
+from tasks.engine import models, training, watch
 from tasks.engine.families.pairs import groups
 from tasks.engine.fitting import GroupTrainer
 from tasks.engine.journal import Journal
@@ -58,6 +58,7 @@ def train(
             task="SEQ_CLS",
             said=journal.say,
         )
+    trainer.add_callback(watch.Finite("reward"))
     trainer.add_callback(training.JournalCallback(journal, "reward", {}, tolerance=0.0))
     training.fit(trainer, journal, scratch)
     return training.merged(trainer)

@@ -63,6 +63,7 @@ def arguments(optimisation: Optimisation, compute: Compute, seed: int, scratch: 
         "save_total_limit": 2,
         "logging_steps": 5,
         "logging_first_step": True,
+        "logging_nan_inf_filter": False,  # else a loss that is no number is left out of the mean
         "report_to": "none",
         "disable_tqdm": True,
         "seed": seed,

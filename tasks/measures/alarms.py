@@ -19,6 +19,7 @@ SUSPECT = {  # more of these than SFT has
     "repetition": phrase("repetition"),
     "invented_numbers": phrase("invented numbers"),
 }
+SHRUNK = 0.5  # of SFT's characters
 Alarm = dict[str, str]  # kind, branch, text, text_ko
 
 
@@ -38,6 +39,7 @@ def alarms(
         *found,
         *below_zero(values["sampled"], bootstrap),
         *suspect(differences),
+        *shrunk(values["greedy"], bootstrap),
         *partial_gold(evaluations),
     ]
 
@@ -91,6 +93,24 @@ def suspect(differences: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Alar
     return [
         {"kind": measure, "branch": branch, **both(partial(_suspect, branch, measure, decodings))}
         for (measure, branch), decodings in caught.items()
+    ]
+
+
+def shrunk(greedy: Models, bootstrap: Bootstrap) -> list[Alarm]:
+    """Branches whose greedy texts have clearly less than half of SFT's characters."""
+    names = [name for name in greedy if name != SFT]
+    half_P = SHRUNK * greedy[SFT]["characters"].mean(axis=0)
+    found = bootstrap(np.stack([greedy[name]["characters"].mean(axis=0) - half_P for name in names]))
+    text = phrase("{branch} writes less than half of what {sft} writes: {characters:.0f} characters.")
+    means = {name: float(greedy[name]["characters"].mean()) for name in names}
+    return [
+        {
+            "kind": "length",
+            "branch": name,
+            **both(partial(say, text, branch=name, sft=SFT, characters=means[name])),
+        }
+        for name, less in zip(names, found, strict=True)
+        if less.high < 0
     ]
 
 

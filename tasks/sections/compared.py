@@ -10,6 +10,28 @@ from tasks.sections.trunk import OwnModel
 from tasks.settings import HubModel, Section, Seed
 
 
+class Limit(Section):
+    """A limit of one number, and what happens to a training that reaches it."""
+
+    limit: Annotated[float, Field(gt=0)]
+    then: Annotated[
+        Literal["stop", "flag"], Field(description="the training ends there, or the report says so")
+    ]
+
+
+class Watch(Section):
+    """Numbers of a training's curve that go wrong; null for one that is not looked at."""
+
+    kl: Annotated[Limit | None, Field(description="to the reference, nats a token, of own answers; at least")]
+    equal_rewards: Annotated[
+        Limit | None, Field(description="share of prompts whose answers all have one reward; at least")
+    ]
+    cut_off: Annotated[Limit | None, Field(description="share of answers that never end; at least")]
+    shortened: Annotated[
+        Limit | None, Field(description="mean tokens of an answer, as a share of the first step's; at most")
+    ]
+
+
 class Align(Section):
     """What all branches' trainings share."""
 
@@ -21,6 +43,7 @@ class Align(Section):
             description="whole models kept on the way of each training, for the frontier; 0 for none",
         ),
     ]
+    watch: Watch
 
 
 class Bertscore(Section):
