@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from matplotlib.figure import Figure
 from rich.console import Console
 
 from tasks import compare as stage
@@ -110,6 +111,17 @@ def trained(model: str, **told: float | bool) -> None:
     path = Path(f"reports/metrics/align-{model}.json")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(TRAINING | {"weights_sha256": model} | told), encoding="utf-8")
+
+
+@pytest.fixture
+def drawn():
+    """For a test that looks at the plots; all others leave them out, which take nine tenths of its time."""
+
+
+@pytest.fixture(autouse=True)
+def _sketched(request, monkeypatch):
+    if "drawn" not in request.fixturenames:
+        monkeypatch.setattr(Figure, "savefig", lambda _, text, **__: text.write("<svg></svg>"))
 
 
 @pytest.fixture
@@ -275,7 +287,7 @@ def test_gold_of_some_rows_only_is_told(project):
     assert [alarm["kind"] for alarm in warned(comparison)] == ["gold"]
 
 
-def test_json_bytes_are_the_same_and_hold_no_time_and_no_place(project):
+def test_json_bytes_are_the_same_and_hold_no_time_and_no_place(project, drawn):
     run("better", "twin")
     first = {path: path.read_bytes() for path in Path("reports").glob("comparison.*")}
     assert len(first) == 5  # the JSON, and HTML and Markdown in two languages
@@ -338,7 +350,7 @@ def test_what_the_prompts_can_show_is_told(project):
         assert "corrected by Holm over 3 pairs" in text
 
 
-def test_the_page_escapes_predictions_and_asks_for_nothing(project):
+def test_the_page_escapes_predictions_and_asks_for_nothing(project, drawn):
     attack = '<script>alert("1")</script>'
     table = pq.read_table("reports/evaluation/better-0/predictions.parquet")
     place = table.schema.get_field_index("prediction")
@@ -515,7 +527,7 @@ def plant_best_of(**columns: np.ndarray) -> pa.Table:
     return table
 
 
-def test_best_of_n_is_the_upper_line_with_its_intervals(project):
+def test_best_of_n_is_the_upper_line_with_its_intervals(project, drawn):
     gold_PN = plant_best_of()["gold"].to_numpy().reshape(PROMPTS, MANY)
     line = run("better")["best_of"]
     assert [point["n"] for point in line] == [1, 2, 4]
@@ -570,7 +582,7 @@ def test_best_of_n_rows_of_other_prompts_or_none_are_refused(project):
         run("better")
 
 
-def test_many_branches_in_any_script_fit_the_page(project):
+def test_many_branches_in_any_script_fit_the_page(project, drawn):
     names = ["정렬", *(f"branch{place}" for place in range(10))]
     for name in names:
         write(f"{name}-0", evaluation(5))
