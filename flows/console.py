@@ -41,6 +41,9 @@ def main(flow: Callable[..., Any], tell: Callable[[State], int] | None = None) -
     except KeyboardInterrupt:
         print("\nstopped; trainings go on from their last checkpoint when started again", file=sys.stderr)
         return 128 + signal.SIGINT
+    finally:
+        if held is not None:
+            os.close(held)  # this process may have another comparison to make
 
 
 def _run(flow: Callable[..., Any]) -> State:
