@@ -100,7 +100,7 @@ def _several(found: Found, names: Sequence[str], costs: Costs) -> str:
 
 def _tie_breaker(found: Found, names: Sequence[str], costs: Costs) -> str:
     """Who is the cheapest to train by seconds, else who writes the shortest; nothing where these are equal."""
-    seconds = {name: expense.mean(costs, name, "seconds") for name in names}
+    seconds = {name: expense.whole(found, costs, name, "seconds") for name in names}
     known = {name: round(told) for name, told in seconds.items() if told is not None}
     (best, least), *_, (_, most) = _ordered(known) if len(known) == len(names) else [("", 0), ("", 0)]
     if least < most:

@@ -23,6 +23,22 @@ def mean(costs: Costs, branch: str, column: str) -> float | None:
     return sum(told) / len(told) if told else None
 
 
+def chain(found: Found, branch: str) -> list[str]:
+    """The branch and the branches that it goes on from, the last one first."""
+    after = {each["name"]: each.get("settings", {}).get("after") for each in found["branches"]}
+    names = [branch]
+    while after.get(names[-1]) in after:
+        names.append(after[names[-1]])
+    return names
+
+
+def whole(found: Found, costs: Costs, branch: str, column: str) -> float | None:
+    """The means of all trainings on the way to the branch, summed; None where one is not known."""
+    told = [mean(costs, each, column) for each in chain(found, branch)]
+    known = [each for each in told if each is not None]
+    return sum(known) if len(known) == len(told) else None
+
+
 def tokens(found: Found, branch: str) -> tuple[int, int] | None:
     """Tokens that one training learned from, and those that were generated for it; None without a contract."""
     budget = found.get("contract", {}).get("branches", {}).get(branch, {}).get("budget")
@@ -42,7 +58,9 @@ def table(found: Found, costs: Costs) -> Table:
         seconds, memory = (mean(costs, name, column) for column in ("seconds", "peak_memory_bytes"))
         spent, gained = tokens(found, name), points(found, name)
         cells = [seconds, *(spent or (None, None)), None if memory is None else memory / MEBIBYTE]
-        cells += [_each(seconds, gained), _each(sum(spent) if spent else None, gained)]
+        ways = [tokens(found, each) for each in chain(found, name)]
+        read = None if None in ways else sum(sum(way) for way in ways if way)
+        cells += [_each(whole(found, costs, name, "seconds"), gained), _each(read, gained)]
         rows.append([name, *("-" if cell is None else f"{cell:,.0f}" for cell in cells)])
     header = [say("branch"), say("seconds"), say("tokens trained on"), say("tokens generated")]
     header += [say("peak memory, MiB"), say("seconds for {point} of {measure}", point=POINT, measure=measure)]
@@ -51,7 +69,7 @@ def table(found: Found, costs: Costs) -> Table:
         "Means over seeds, of one training alone: the stages that all branches share (sft, the pairs, the reward "
         "models) count for nobody. Seconds and memory were measured where the branch was trained, on whatever machine "
         "that was, and are not part of comparison.json. The last two columns divide by the gain on sft, which has an "
-        "interval of its own: they are rough."
+        "interval of its own: they are rough; of a branch that goes on from others they count these, too."
     )
     return Table(say("Cost of one training"), header, rows, " ".join([note, *_without(found, costs)]))
 

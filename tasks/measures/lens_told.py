@@ -92,6 +92,8 @@ def drawn(number: int, lens: Mapping[str, Any]) -> str:
 def tenths(vote: str, lens: Mapping[str, Any]) -> Table:
     """One row a tenth of the pairs, from the weakest."""
     known = [name for name in COLUMNS if name in lens["deciles"]]
+    if lens["voters"][1] == 1:  # a single vote has no spread
+        known.remove("spread")
     header = [say("tenth"), *(say(COLUMNS[name][0]) for name in known)]
     rows = [
         [str(place + 1), *(COLUMNS[name][1].format(lens["deciles"][name][place]) for name in known)]

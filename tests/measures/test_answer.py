@@ -81,6 +81,13 @@ def test_between_branches_that_cannot_be_told_apart_a_fact_is_told():
         assert short.endswith("; shortest summaries: rloo, 55 characters (the others up to 61).")
 
 
+def test_a_branch_that_goes_on_from_another_is_as_dear_as_both():
+    found = comparison(**TWO)
+    found["branches"][1]["settings"] = {"after": "dpo"}  # rloo: 30 seconds, behind the 40 of dpo
+    cheap = answer.answer(found, seconds(dpo=[40], rloo=[30]))
+    assert cheap.endswith("cheapest to train: dpo, 40 seconds (the others up to 70).")
+
+
 def test_of_many_branches_six_are_named_and_the_others_counted():
     names = [f"b{place}" for place in range(8)]
     pairs = {f"{a}__{b}": SAME for place, a in enumerate(names) for b in names[place + 1 :]}

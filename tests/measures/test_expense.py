@@ -50,3 +50,16 @@ def test_without_a_contract_nothing_is_known_of_tokens():
 @pytest.mark.parametrize(("branch", "points"), [("dpo", pytest.approx(4)), ("same", None), ("worse", None)])
 def test_only_a_gain_that_is_told_apart_is_one(branch, points):
     assert expense.points(comparison(), branch) == points
+
+
+def test_a_branch_that_goes_on_from_others_costs_these_too():
+    """`same` goes on from `dpo`, and `unknown`, without seconds, ends the sum."""
+    found = comparison(contract={"branches": dict.fromkeys(NAMES, BUDGET)})
+    after = {"dpo": "same", "same": "worse", "worse": "sft", "unknown": "sft"}
+    found["branches"] = [{"name": name, "settings": {"after": after[name]}} for name in NAMES]
+    assert expense.chain(found, "dpo") == ["dpo", "same", "worse"]
+    assert expense.whole(found, COSTS, "dpo", "seconds") == 3 * 40
+    row = expense.table(found, COSTS).rows[0]
+    assert row[1:] == ["40", "100,000", "20,000", "3,072", "30", "90,000"]  # 120 and 360,000 for 4 points
+    found["branches"][2]["settings"]["after"] = "unknown"
+    assert expense.whole(found, COSTS, "dpo", "seconds") is None

@@ -118,6 +118,11 @@ def test_the_section_says_whether_the_noise_in_the_pairs_is_found(told, spoken):
     assert "67%" in text
 
 
+def test_a_single_vote_has_no_spread_to_show(told):
+    assert "spread of the votes" in lens_told.tenths("strict", told).header
+    assert "spread of the votes" not in lens_told.tenths("strict", told | {"voters": [1, 1]}).header
+
+
 def test_noise_in_the_pairs_is_warned_of_and_none_is_not():
     noisy = {"pairs": {"planted": 9, "rows_a": 90, "rows_b": 30}}
     (alarm,) = cures_told.alarms(noisy)
