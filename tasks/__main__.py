@@ -1,4 +1,4 @@
-"""`python -m tasks STAGE ...`: the only entry that DVC calls; also `table`, `track`, `runs`, `summarize`,
+"""`python -m tasks STAGE ...`: the only entry that DVC calls; also `check`, `table`, `track`, `runs`, `summarize`,
 `agreement`, `rate`, `card`, `pretrain`.
 
 A stage is a file in tasks/ with a function `run`. It is given what its signature asks for by name: sections
@@ -252,7 +252,21 @@ def _pretrain(_: Sequence[str]) -> None:
     pretrain.run(Journal("pretrain", folder=state.folder("pretrain")))
 
 
+def _check(words: Sequence[str]) -> None:
+    from tasks import check
+    from tasks.ledger.target import Parser
+
+    parser = Parser(prog="python -m tasks check", description="Look for what would go wrong, before it runs.")
+    parser.add_argument("--json", metavar="FILE", help="the findings as JSON; - for standard output")
+    parser.add_argument("--steps", choices=check.STEPS, default="due", help="branches to try a step of")
+    given = parser.parse_args(words[1:])
+    failures = check.run(given.json, given.steps)
+    if failures:
+        raise Refusal("check", f"{failures} failures, told above", "mend them; nothing was run")
+
+
 COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
+    "check": _check,
     "table": _table,
     "track": _track,
     "runs": _runs,

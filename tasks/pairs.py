@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tasks.corpus import leaks
 from tasks.corpus.pairs import NOISY, SCHEMA, sides, told
 from tasks.corpus.preferences import own_rows
 from tasks.engine import models
@@ -36,6 +37,7 @@ def run(pairs: Pairs, own: Own, text: Text) -> dict[str, float | int]:
         rows, dropped = own_rows(Path(own.pairs), lambda messages: render_chat(tokenizer, messages))
         context = models.context_tokens(models.SFT)
         require_room("own.pairs", rows, ("chosen", "rejected"), tokenizer, text, context)
+        leaks.require_none("own.pairs", [row["id"] for row in rows], [row["prompt"] for row in rows])
     folds = split(rows, pairs)
     OUT.mkdir(parents=True, exist_ok=True)
     for name, part in folds.items():

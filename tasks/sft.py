@@ -17,6 +17,7 @@ from tasks.engine.groups import Group, Plan
 from tasks.engine.journal import Journal
 from tasks.engine.scoring import Scorer, completion_logps
 from tasks.engine.text import render
+from tasks.engine.tokens import require_learnable
 from tasks.refusal import Refusal
 from tasks.sections.documents import Own
 from tasks.sections.trunk import Sft, TrainedSft
@@ -121,13 +122,13 @@ def encoded(tokenizer: PreTrainedTokenizerBase, split: str, text: Text) -> list[
 
 
 def require_room(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel, text: Text) -> None:
-    """Nothing, or a Refusal when a row would not fit the model: no later stage may drop or cut one silently."""
+    """Nothing, or a Refusal when a row would not fit the model, which no later stage may cut, or teaches no end."""
     context = model.config.get_text_config().max_position_embeddings
+    embeddings = model.get_input_embeddings().num_embeddings
     for split in ("train", "validation", "test"):
-        lengths = [
-            len(row.prompt) + max(len(row.completions[0]), text.max_completion_tokens)
-            for row in encoded(tokenizer, split, text)
-        ]
+        rows = encoded(tokenizer, split, text)
+        require_learnable(f"data/prepared/{split}.parquet", tokenizer, embeddings, rows)
+        lengths = [len(row.prompt) + max(len(row.completions[0]), text.max_completion_tokens) for row in rows]
         if max(lengths, default=0) > context:
             raise Refusal(
                 f"data/prepared/{split}.parquet",

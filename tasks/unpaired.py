@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tasks.corpus import leaks
 from tasks.corpus.preferences import own_ratings
 from tasks.engine import models
 from tasks.engine.text import render_chat, require_room
@@ -32,6 +33,7 @@ def run(branch: str, entry: Any, own: Own, text: Text) -> dict[str, float | int 
         rows, dropped = own_ratings(Path(own.ratings), lambda messages: render_chat(tokenizer, messages))
         context = models.context_tokens(models.SFT)
         require_room("own.ratings", rows, ("completion",), tokenizer, text, context)
+        leaks.require_none("own.ratings", [row["id"] for row in rows], [row["prompt"] for row in rows])
     good = sum(row["desirable"] for row in rows)
     if not 0 < good < len(rows):
         raise Refusal(

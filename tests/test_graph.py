@@ -19,7 +19,7 @@ from ruamel.yaml import YAML
 
 ROOT = Path(__file__).resolve().parents[1]
 TASKS = ROOT / "tasks"
-FLOORS = ["corpus", "measures", "engine", "methods", "ledger", "people", "stages", "__main__", "flows"]
+FLOORS = ["corpus", "measures", "engine", "methods", "ledger", "people", "preflight", "stages", "__main__", "flows"]
 GROUND = {"refusal", "settings", "sections", "parameters"}  # what every floor stands on
 DOORS = {
     "prefect": ("flows/",),
@@ -458,7 +458,7 @@ def test_no_shell_stands_between_dvc_and_a_stage(stages):
 
 
 def test_each_stage_of_the_code_is_a_stage_of_the_graph(stages):
-    commands = {"agreement", "card", "pretrain", "rate", "summarize"}  # for people, not for DVC
+    commands = {"agreement", "card", "check", "pretrain", "rate", "summarize"}  # for people, not for DVC
     files = {path.stem for path in TASKS.glob("*.py") if floor_of(path) == "stages" and path.stat().st_size}
     assert {target_of(stage).stage for stage in stages.values()} == files - commands
 

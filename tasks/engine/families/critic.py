@@ -172,17 +172,22 @@ class ActorCritic(Memoryless):
 def trainer(job: Job) -> GroupTrainer:
     """The trainer of one branch: T = 1, no top-p, dropout off in all four models."""
     entry = job.entry
+    require_whole_rollouts(entry)
+    pairs = pq.read_table(job.train).to_pylist()
+    data, reference = online.groups(job.tokenizer, pairs), Reference.of(job)
+    critic = _critic(job.compute, job.journal)
+    objective = ActorCritic(job.method, entry, Drawing.of(job, pairs), reference, critic)
+    return aligning(online.in_prompts(job, len(data)), objective, data, reference=reference.model)
+
+
+def require_whole_rollouts(entry: Any) -> None:
+    """Nothing, or a Refusal where a checkpoint would lie between two epochs of one rollout."""
     if entry.optimisation.checkpoint_every % entry.epochs:
         raise Refusal(
             "params.yaml: branches.critic: checkpoint_every",
             f"{entry.optimisation.checkpoint_every} would cut a rollout of {entry.epochs} epochs in two",
             f"set a multiple of {entry.epochs}",
         )
-    pairs = pq.read_table(job.train).to_pylist()
-    data, reference = online.groups(job.tokenizer, pairs), Reference.of(job)
-    critic = _critic(job.compute, job.journal)
-    objective = ActorCritic(job.method, entry, Drawing.of(job, pairs), reference, critic)
-    return aligning(online.in_prompts(job, len(data)), objective, data, reference=reference.model)
 
 
 def told(curve: list[dict[str, float]]) -> dict[str, float | bool]:
