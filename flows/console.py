@@ -10,7 +10,7 @@ from typing import Any
 
 from prefect.client.schemas.objects import State
 
-from flows import local, scores, ui
+from flows import ahead, local, scores, ui
 from flows.service import answers
 from tasks.ledger import lock, state
 from tasks.refusal import Refusal
@@ -47,9 +47,12 @@ def main(flow: Callable[..., Any], tell: Callable[[State], int] | None = None) -
 
 
 def _run(flow: Callable[..., Any]) -> State:
-    print("starting Prefect ...", flush=True)
+    print("starting Prefect, checking what is to be done ...", flush=True)
+    checking = ahead.begin()
     with local.serving():
         print(f"live view: {local.page()}", flush=True)
+        for line in ahead.require(checking):
+            print(line, flush=True)
         try:
             final = flow(return_state=True)
             tracked = scores.track()  # while the server stops

@@ -6,11 +6,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-from prefect import flow
+from prefect import flow, get_run_logger
 from prefect.runtime import deployment, flow_run
 from prefect.states import Completed, Failed, State
 
-from flows import graph, page, pipeline, scores, stage_process, worktree
+from flows import ahead, graph, page, pipeline, scores, stage_process, worktree
 from flows.deploy import FLOW
 from flows.form import EVERYTHING, fill_in
 from flows.repository import dvc, git
@@ -68,6 +68,8 @@ def _run(one: worktree.Worktree, until: str) -> State:
     page.tag(f"commit:{git(one.tree, 'rev-parse', '--short=10', 'HEAD')}")
     stages = graph.read()
     wanted = stages if until == EVERYTHING else graph.up_to(stages, until)
+    for line in ahead.require(ahead.begin(one.tree)):
+        get_run_logger().warning(line)
     final = pipeline.outcome(pipeline.submit(wanted, one.logs))
     scores.track().wait()
     if not final.is_completed():

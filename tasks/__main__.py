@@ -259,8 +259,9 @@ def _check(words: Sequence[str]) -> None:
     parser = Parser(prog="python -m tasks check", description="Look for what would go wrong, before it runs.")
     parser.add_argument("--json", metavar="FILE", help="the findings as JSON; - for standard output")
     parser.add_argument("--steps", choices=check.STEPS, default="due", help="branches to try a step of")
+    parser.add_argument("--if-due", action="store_true", help="only where DVC has something to run")
     given = parser.parse_args(words[1:])
-    failures = check.run(given.json, given.steps)
+    failures = check.run(given.json, given.steps, given.if_due)
     if failures:
         raise Refusal("check", f"{failures} failures, told above", "mend them; nothing was run")
 

@@ -19,15 +19,18 @@ from tasks.refusal import Refusal
 STEPS = ("due", "all", "none")
 
 
-def run(json_path: str | None, steps: str) -> int:
-    """Failures: how many there are. `json_path` gets the findings as JSON, `-` is standard output."""
+def run(json_path: str | None, steps: str, if_due: bool) -> int:
+    """How many failures there are. `json_path` gets the findings as JSON, `-` is standard output.
+
+    if_due: where no stage is due, parameters and graph are all that is looked at.
+    """
     from rich.console import Console
 
     from tasks.preflight import report
 
     began, found = time.perf_counter(), []
     told = _progress() if json_path != "-" else lambda text: None
-    for finding in findings(steps, told):
+    for finding in findings(steps, told, if_due):
         found.append(finding)
     seconds = time.perf_counter() - began
     told("")
@@ -40,7 +43,9 @@ def run(json_path: str | None, steps: str) -> int:
     return sum(one.level == "failure" for one in found)
 
 
-def findings(steps: str, told: Callable[[str], None] = lambda text: None) -> Iterator[Finding]:
+def findings(
+    steps: str, told: Callable[[str], None] = lambda text: None, if_due: bool = False
+) -> Iterator[Finding]:
     """One by one, the quickest first; with wrong parameters there is nothing else to look at."""
     told("params.yaml")
     try:
@@ -52,6 +57,9 @@ def findings(steps: str, told: Callable[[str], None] = lambda text: None) -> Ite
         planned = plan.read()
     except Refusal as refusal:
         yield refused("parameters", refusal)
+        return
+    if if_due and planned is not None and not any(one.due for one in planned.stages):
+        yield note("graph", "dvc.yaml", "every stage is up to date")
         return
     yield from _looked_at(given, planned, steps, told)
 

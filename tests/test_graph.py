@@ -19,7 +19,18 @@ from ruamel.yaml import YAML
 
 ROOT = Path(__file__).resolve().parents[1]
 TASKS = ROOT / "tasks"
-FLOORS = ["corpus", "measures", "engine", "methods", "ledger", "people", "preflight", "stages", "__main__", "flows"]
+FLOORS = [
+    "corpus",
+    "measures",
+    "engine",
+    "methods",
+    "ledger",
+    "people",
+    "preflight",
+    "stages",
+    "__main__",
+    "flows",
+]
 GROUND = {"refusal", "settings", "sections", "parameters"}  # what every floor stands on
 DOORS = {
     "prefect": ("flows/",),

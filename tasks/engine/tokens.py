@@ -31,7 +31,7 @@ def require_learnable(
             raise Refusal(place, cause, "give the tokenizer that this model was made with")
 
 
-def _require_one_end(place: str, ids: Any, eos: int | None) -> None:
+def _require_one_end(place: str, ids: Any, eos: Any) -> None:
     """The completion ends where it ends: EOS is trained, is the last token and stands nowhere else."""
     if not ids or ids[-1] != eos:
         raise Refusal(place, "its completion does not end with EOS", "report it: this is a fault of gallim")

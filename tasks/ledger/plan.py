@@ -53,7 +53,8 @@ def _planned(stage: Any, graph: Any, changed: set[str]) -> Planned | None:
     if target is None:
         return None
     sizes = [getattr(out.meta, "size", None) for out in stage.outs]
-    known = None if not sizes or None in sizes else sum(sizes)
+    whole = [size for size in sizes if size is not None]
+    known = sum(whole) if whole and len(whole) == len(sizes) else None
     needs = tuple(sorted(_name(need) for need in graph.successors(stage)))
     return Planned(_name(stage), target, needs, _name(stage) in changed, known)
 

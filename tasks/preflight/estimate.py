@@ -145,7 +145,10 @@ def _time(seen: Seen, due: list[Planned], every: list[Estimate]) -> Iterator[Fin
     )
     total = sum(one.seconds for one in every)
     how = sorted({one.how for one in every})
-    cause = f"about {_span(wall)} for {len(every)} stages ({_span(total)} one after the other), {slots} at once; by {'; '.join(how)}"
+    cause = (
+        f"about {_span(wall)} for {len(every)} stages ({_span(total)} one after the other), {slots} at once"
+    )
+    cause += f"; by {'; '.join(how)}"
     numbers = {one.record: {**one._asdict(), "seconds": round(one.seconds, 1)} for one in every}
     yield note(
         "time", "dvc.yaml", cause, wall_seconds=round(wall, 1), seconds=round(total, 1), stages=numbers

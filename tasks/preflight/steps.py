@@ -7,7 +7,7 @@ import math
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +35,24 @@ def findings(seen: Seen, wanted: str) -> Iterator[Finding]:
         yield not_yet("step", ", ".join(entries), cause, "the stage align, at its first step")
         return
     try:
-        with miniature.made(seen, entries):
-            for name, (family, _) in entries.items():
-                yield _step(family, name)
+        with quiet(), miniature.made(seen, entries):
+            found = [_step(family, name) for name, (family, _) in entries.items()]
     except Refusal as refusal:
-        yield refused("step", refusal)
+        found = [refused("step", refusal)]
+    yield from found
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """What stages and libraries say of a miniature is nobody's concern."""
+    from transformers.utils import logging
+
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+    logging.set_verbosity(level)
 
 
 def _entries(seen: Seen, wanted: str) -> dict[str, tuple[str, Branch]]:
@@ -53,7 +66,7 @@ def _entries(seen: Seen, wanted: str) -> dict[str, tuple[str, Branch]]:
     if wanted == "all" or seen.plan is None:
         return every
     due = {one.target.branch for one in seen.plan.stages if one.due and one.target.stage == "align"}
-    return {name: found for name, found in every.items() if name in due}
+    return {str(name): found for name, found in every.items() if name in due}
 
 
 def _step(family: str, name: str) -> Finding:
@@ -61,11 +74,9 @@ def _step(family: str, name: str) -> Finding:
     target, place = Target("align", family, name, 0), f"branches.{family}.{name}"
     scratch = Path(f".scratch/{name}")
     scratch.mkdir(parents=True)
-    journal, began, said = Journal(target.record, scratch), time.perf_counter(), io.StringIO()
+    journal, began = Journal(target.record, scratch), time.perf_counter()
     try:
-        with redirect_stdout(said), redirect_stderr(said), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            told = Signature(target, TASKS).call(journal=journal, scratch=scratch) or {}
+        told = Signature(target, TASKS).call(journal=journal, scratch=scratch) or {}
     except Refusal as refusal:
         return failure("step", f"{place}: {refusal.place}", refusal.cause, refusal.cure)
     except Exception as error:

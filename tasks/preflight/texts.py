@@ -103,8 +103,8 @@ def _encoded(seen: Seen, tokenizer: Any, rows: Sequence[dict[str, Any]], place: 
     apart = sum(sides)
     yield note("sample", f"{place}: {rows[0]['id']}", _sample(tokenizer, groups[0]))
     cause = (
-        f"{len(rows)} rows encoded: every prompt's tokens stay as they are before a summary, one EOS ends each; "
-        f"{apart} would be cut otherwise if both were tokenized as one text, which no stage does"
+        f"{len(rows)} rows encoded: one EOS ends each summary, and a prompt's tokens are those before its summary "
+        f"(tokenized as one text, {apart} would be cut elsewhere, which is why no stage does that)"
     )
     yield note("tokens", place, cause, rows=len(rows), apart=apart, lost=len(lost))
 
@@ -147,5 +147,6 @@ def _sample(tokenizer: Any, group: Any) -> str:
     prompt = tokenizer.decode(list(group.prompt))
     shown = prompt if len(prompt) <= SHOWN else f"{prompt[: SHOWN // 2]} [...] {prompt[-SHOWN // 2 :]}"
     pieces = " ".join(tokenizer.decode([one]) for one in group.completions[0])
-    ids = f"prompt ids {list(group.prompt[:6])} ... {list(group.prompt[-3:])}"
-    return f"prompt ({len(group.prompt)} tokens) {shown!r}; completion ({len(group.completions[0])} tokens) {pieces!r}; {ids}"
+    ids = f"{list(group.prompt[:6])} ... {list(group.prompt[-3:])}"
+    said = f"completion ({len(group.completions[0])} tokens) {pieces!r}"
+    return f"prompt ({len(group.prompt)} tokens: {ids}) {shown!r}; {said}"
