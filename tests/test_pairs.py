@@ -269,3 +269,11 @@ def test_an_own_pair_that_does_not_fit_the_model_is_refused_with_its_place(own):
         Refusal, match=r"own.pairs: pairs.jsonl:1: needs \d+ tokens, models/sft has 512 positions"
     ):
         own.run("pairs")
+
+
+def test_an_own_pair_whose_prompt_holds_a_test_document_is_refused_with_its_place(own):
+    document = pq.read_table("data/prepared/test.parquet").column("document")[0].as_py()
+    write_own(count=3, prompt=f"요약해:\n{document}\n요약: ")
+    own.change("pairs", source={"kind": "own"})
+    with pytest.raises(Refusal, match=r"own.pairs: pairs.jsonl:1: .*held-out document .*of 3 of 3 rows"):
+        own.run("pairs")

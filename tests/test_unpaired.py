@@ -89,6 +89,12 @@ def test_a_row_that_does_not_fit_is_refused_with_its_place(run):
         run(rows=[rated("글", "요약", True), rated("글" * 2000, "말", False)])
 
 
+def test_a_row_whose_prompt_holds_a_test_document_is_refused_with_its_place(run):
+    document = pq.read_table("data/prepared/test.parquet").column("document")[0].as_py()
+    with pytest.raises(Refusal, match=r"own.ratings: rated.jsonl:2: .*held-out document .*of 1 of 2 rows"):
+        run(rows=[rated("글", "요약", True), rated(f"요약해: {document}", "말", False)])
+
+
 def test_decompositions_of_one_text_are_one_row(tmp_path):
     import unicodedata
 

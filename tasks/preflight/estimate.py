@@ -69,14 +69,12 @@ def all_of(seen: Seen, due: Iterable[Planned]) -> list[Estimate] | None:
     size = work.sizes(seen)
     if size is None:
         return None
-    compute, speeds = seen.given.compute, {}
-    for threads in {compute.threads, compute.trunk_threads}:
-        speeds[threads] = speed.measured(seen, threads)
+    compute, quick = seen.given.compute.model_dump(), speed.measured(seen)
     parameters, found = miniature.parameters_of(seen.config), []
     for one in due:
-        threads = device.threads(one.target.stage, compute.model_dump())
+        threads = device.threads(one.target.stage, compute)
         todo = work.of(one.target, seen, size)
-        made = _computed(one, todo, speeds[threads], seen, parameters, size)
+        made = _computed(one, todo, speed.by(threads, quick), seen, parameters, size)
         found.append(_remembered(one, made))
     return found
 
