@@ -26,6 +26,7 @@ PER_TEXT = {  # seconds a text of stages whose work is no model's, one core of t
     "evaluate": 1.5e-2,
     "compare": 2.0e-3,
 }
+REMEMBERED = ("its last run here", "its other seeds here")
 ACTIVATIONS = (
     68  # bytes a token, layer and unit of width, in float32 (Korthikanti et al. 2022, arXiv 2205.05198)
 )
@@ -116,10 +117,10 @@ def _held(todo: work.Work, seen: Seen, parameters: int) -> int:
 def _remembered(one: Planned, made: Estimate) -> Estimate:
     """The same with what this stage, or the same branch's other seeds, took here before."""
     told = costs.read(one.target.record)
-    how = "its last run here"
+    how = REMEMBERED[0]
     if not told and one.target.stage in ("align", "evaluate"):
         branch, _ = one.target.trained
-        told, how = _mean(f"{one.target.stage}-{branch}-*.json"), "its other seeds here"
+        told, how = _mean(f"{one.target.stage}-{branch}-*.json"), REMEMBERED[1]
     if not told.get("seconds"):
         return made
     memory = int(told.get("peak_resident_bytes") or made.memory)
@@ -135,7 +136,12 @@ def _mean(pattern: str) -> dict[str, float]:
 
 
 def _time(seen: Seen, due: list[Planned], every: list[Estimate]) -> Iterator[Finding]:
-    slots = len(device.all_slots(seen.given.compute.device))
+    every_slot = device.all_slots(seen.given.compute.device)
+    slots, timed = len(every_slot), all(one.how in REMEMBERED for one in every)
+    if None not in every_slot.values() and not timed:  # GPUs, and what is timed here is this process's cores
+        cause = "nobody has timed all of these stages on this GPU"
+        yield not_yet("time", "dvc.yaml", cause, "`python -m tasks check` after a first run")
+        return
     wall = machine.scheduled(
         {one.name: (one.needs, estimate.seconds) for one, estimate in zip(due, every, strict=True)},
         {one.name: device.threads(one.target.stage, seen.given.compute.model_dump()) for one in due},
@@ -157,8 +163,10 @@ def _time(seen: Seen, due: list[Planned], every: list[Estimate]) -> Iterator[Fin
 
 
 def _memory(seen: Seen, due: list[Planned], every: list[Estimate]) -> Iterator[Finding]:
-    total, free = machine.memory()
-    slots = len(device.all_slots(seen.given.compute.device))
+    every_slot = device.all_slots(seen.given.compute.device)
+    gpu = None not in every_slot.values()
+    total, free = machine.gpu_memory() if gpu else machine.memory()
+    slots = 1 if gpu else len(every_slot)  # one stage a GPU
     most = max(every, key=lambda one: one.memory)
     beside = sum(sorted((one.memory for one in every), reverse=True)[:slots])
     numbers = {

@@ -33,6 +33,14 @@ def memory() -> tuple[int, int]:
         return total, free
 
 
+def gpu_memory() -> tuple[int, int]:
+    """Bytes of the first GPU in all, which are taken for free: a stage has it alone."""
+    import torch
+
+    total = torch.cuda.get_device_properties(0).total_memory
+    return total, total
+
+
 def disk(folder: Path) -> int:
     """Bytes that are free where the project lies."""
     return shutil.disk_usage(folder).free

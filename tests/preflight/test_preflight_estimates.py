@@ -107,3 +107,16 @@ def test_a_stage_that_ran_here_before_is_estimated_by_that(fresh):
     assert estimate._remembered(planned, made)[1:] == (40.0, 2 * GIB, GIB, "its other seeds here")
     cost("align-dpo-0", 44.0, started=1)
     assert estimate._remembered(planned, made)[1:] == (44.0, 2 * GIB, GIB, "its last run here")
+
+
+def test_on_a_gpu_there_is_no_time_before_a_first_run_and_its_own_memory_counts(fresh, monkeypatch):
+    monkeypatch.setattr(estimate.device, "all_slots", lambda device: {"cuda-0": "0", "cuda-1": "1"})
+    monkeypatch.setattr(machine, "gpu_memory", lambda: (3 * GIB, 3 * GIB))
+    seen, due = fresh.seen(plan(DPO, RLOO)), list(plan(DPO, RLOO).stages)
+    every = [one("a", memory=2 * GIB), one("b", memory=2 * GIB)]
+    assert [told.level for told in estimate._time(seen, due, every)] == ["not yet"]
+    known = [each._replace(how="its last run here") for each in every]
+    assert [told.level for told in estimate._time(seen, due, known)] == ["note", "note"]
+    assert [told.level for told in estimate._memory(seen, due, every)] == [
+        "note"
+    ]  # each has a GPU of its own
