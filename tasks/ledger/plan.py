@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tasks.ledger.target import Target, of_command
+from tasks.refusal import Refusal
 
 
 class Planned(NamedTuple):
@@ -37,7 +38,11 @@ def read() -> Plan | None:
     from dvc.repo import Repo
 
     with Repo(str(Path.cwd())) as repo:
-        graph = repo.index.graph  # its edges lead from a stage to what it needs
+        try:
+            graph = repo.index.graph  # its edges lead from a stage to what it needs
+        except DvcException as error:
+            cause = f"DVC cannot read the graph ({' '.join(str(error).split())[:200]})"
+            raise Refusal("dvc.yaml", cause, "mend dvc.yaml, or what it takes from params.yaml") from error
         try:
             changed = {name.rpartition(":")[2] for name in repo.status()}
         except DvcException:  # another dvc is at work: nobody can say, so everything may have to run

@@ -1,23 +1,20 @@
-"""Seconds, memory and disk of every stage that is due, before it runs; and how far off the last such estimate was."""
+"""Seconds, memory and disk of every stage that is due, before it runs, against what the machine has."""
 
 from __future__ import annotations
 
 import json
-import os
-import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from statistics import fmean, median
-from typing import Any, NamedTuple
+from statistics import fmean
+from typing import NamedTuple
 
 from tasks.ledger import costs, device, state
 from tasks.ledger.plan import Planned
-from tasks.preflight import machine, miniature, speed, work
+from tasks.preflight import hindsight, machine, miniature, speed, units, work
 from tasks.preflight.finding import Finding, failure, not_yet, note, warning
 from tasks.preflight.seen import Seen
 from tasks.preflight.speed import Speed
 
-FILE = "estimates.json"
 FLOAT, ADAM = 4, 16  # bytes a parameter: of weights alone; with gradient and two moments
 PER_TEXT = {  # seconds a text of stages whose work is no model's, one core of the machine that docs/preflight.md names
     "prepare": 2.0e-3,
@@ -46,7 +43,7 @@ class Estimate(NamedTuple):
 
 def findings(seen: Seen) -> Iterator[Finding]:
     """Of all stages that are due, beside what the machine has; the figures of each stage are in `numbers`."""
-    yield from errors()
+    yield from hindsight.errors()
     due = [one for one in seen.plan.stages if one.due] if seen.plan is not None else []
     if not due:
         if seen.plan is not None:
@@ -59,7 +56,7 @@ def findings(seen: Seen) -> Iterator[Finding]:
             "estimate", "dvc.yaml", cause, "`python -m tasks check` after the stages prepare and base"
         )
         return
-    keep(every)
+    hindsight.keep(every)
     yield from _time(seen, due, every)
     yield from _memory(seen, due, every)
     yield from _disk(seen, every)
@@ -149,16 +146,14 @@ def _time(seen: Seen, due: list[Planned], every: list[Estimate]) -> Iterator[Fin
     )
     total = sum(one.seconds for one in every)
     how = sorted({one.how for one in every})
-    cause = (
-        f"about {_span(wall)} for {len(every)} stages ({_span(total)} one after the other), {slots} at once"
-    )
+    cause = f"about {units.span(wall)} for {len(every)} stages ({units.span(total)} one after the other), {slots} at once"
     cause += f"; by {'; '.join(how)}"
     numbers = {one.record: {**one._asdict(), "seconds": round(one.seconds, 1)} for one in every}
     yield note(
         "time", "dvc.yaml", cause, wall_seconds=round(wall, 1), seconds=round(total, 1), stages=numbers
     )
     longest = sorted(every, key=lambda one: -one.seconds)[:5]
-    told = ", ".join(f"{one.record} {_span(one.seconds)}" for one in longest)
+    told = ", ".join(f"{one.record} {units.span(one.seconds)}" for one in longest)
     yield note("time", "dvc.yaml", f"the longest: {told}")
 
 
@@ -175,8 +170,8 @@ def _memory(seen: Seen, due: list[Planned], every: list[Estimate]) -> Iterator[F
         "machine_bytes": total,
         "free_bytes": free,
     }
-    cause = f"{most.record} needs about {_size(most.memory)}, {slots} at once {_size(beside)}"
-    cause += f"; this machine has {_size(total)}, of which {_size(free)} are free"
+    cause = f"{most.record} needs about {units.size(most.memory)}, {slots} at once {units.size(beside)}"
+    cause += f"; this machine has {units.size(total)}, of which {units.size(free)} are free"
     cure = "lower compute.tokens_at_once or batch_size, use lora, or set GALLIM_CPU_SLOTS=1"
     if most.memory > total:
         yield failure("memory", most.record, cause, cure, **numbers)
@@ -190,9 +185,7 @@ def _disk(seen: Seen, every: list[Estimate]) -> Iterator[Finding]:
     copies = seen.plan.copies if seen.plan is not None else 1
     wanted, free = copies * sum(one.disk for one in every), machine.disk(Path.cwd())
     numbers = {"wanted_bytes": wanted, "free_bytes": free}
-    cause = (
-        f"about {_size(wanted)} for {len(every)} stages' outputs in tree and cache, {_size(free)} are free"
-    )
+    cause = f"about {units.size(wanted)} for {len(every)} stages' outputs in tree and cache, {units.size(free)} are free"
     cure = "make room, for instance by `dvc gc --workspace`, or set align.snapshots: 0"
     if wanted > free:
         yield failure("disk", str(Path.cwd()), cause, cure, **numbers)
@@ -200,59 +193,3 @@ def _disk(seen: Seen, every: list[Estimate]) -> Iterator[Finding]:
         yield warning("disk", str(Path.cwd()), cause, cure, **numbers)
     else:
         yield note("disk", str(Path.cwd()), cause, **numbers)
-
-
-def keep(every: Iterable[Estimate]) -> None:
-    """Nothing; .state/estimates.json has these, so that a later check can tell how far off they were."""
-    path = state.folder(".") / FILE
-    now = int(1000 * time.time())
-    known = kept() | {one.record: {**one._asdict(), "made": now} for one in every}
-    fresh = path.with_suffix(f".{os.getpid()}")
-    fresh.write_text(json.dumps(known, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    os.replace(fresh, path)
-
-
-def kept() -> dict[str, Any]:
-    """The last estimate of each record made before its last run, or before its next."""
-    path = state.root() / FILE
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-
-
-def errors() -> Iterator[Finding]:
-    """How far the estimates were off of stages that have run since they were made."""
-    known = {name: (one, costs.read(name)) for name, one in kept().items()}
-    ran = {
-        name: (one, told)
-        for name, (one, told) in known.items()
-        if told.get("started", 0) >= one["made"] and told.get("seconds")
-    }
-    if not ran:
-        return
-    guessed, took = (
-        sum(values) for values in zip(*((a["seconds"], b["seconds"]) for a, b in ran.values()), strict=True)
-    )
-    off = [abs(one["seconds"] - told["seconds"]) / told["seconds"] for one, told in ran.values()]
-    memory = [
-        abs(one["memory"] - told["peak_resident_bytes"]) / told["peak_resident_bytes"]
-        for one, told in ran.values()
-    ]
-    cause = (
-        f"{len(ran)} stages took {_span(took)}, estimated were {_span(guessed)} ({guessed / took - 1:+.0%}); "
-        f"half of them were within {median(off):.0%} in time and {median(memory):.0%} in memory"
-    )
-    each = {
-        name: {"estimated_seconds": round(one["seconds"], 1), "seconds": told["seconds"],
-               "estimated_bytes": one["memory"], "bytes": told["peak_resident_bytes"], "how": one["how"]}
-        for name, (one, told) in ran.items()
-    }  # fmt: skip
-    yield note("estimate", ".state/estimates.json", cause, stages=each, estimated=guessed, took=took)
-
-
-def _span(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def _size(count: float) -> str:
-    return f"{count / 2**30:.1f} GiB" if count >= 2**29 else f"{count / 2**20:.0f} MiB"

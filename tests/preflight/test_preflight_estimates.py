@@ -7,7 +7,7 @@ import pytest
 
 from tasks.ledger.plan import Plan, Planned
 from tasks.ledger.target import Target
-from tasks.preflight import estimate, machine, work
+from tasks.preflight import estimate, hindsight, machine, work
 from tasks.preflight.estimate import Estimate
 from tasks.preflight.work import Sizes
 
@@ -82,13 +82,13 @@ def cost(record: str, seconds: float, started: int) -> None:
 
 
 def test_after_a_run_the_estimates_error_is_told_of_what_ran_since(fresh, monkeypatch):
-    monkeypatch.setattr(estimate.time, "time", lambda: 1000.0)
-    estimate.keep([one("a", 10.0), one("b", 30.0), one("old", 5.0)])
-    assert list(estimate.errors()) == []
+    monkeypatch.setattr(hindsight.time, "time", lambda: 1000.0)
+    hindsight.keep([one("a", 10.0), one("b", 30.0), one("old", 5.0)])
+    assert list(hindsight.errors()) == []
     cost("a", 20.0, started=1_000_001)
     cost("b", 20.0, started=1_000_001)
     cost("old", 5.0, started=999_999)  # ran before
-    [told] = estimate.errors()
+    [told] = hindsight.errors()
     assert set(told.numbers["stages"]) == {"a", "b"}
     assert (told.numbers["estimated"], told.numbers["took"]) == (40.0, 40.0)
     # both are off by half of 20 s, and hold 2 GiB where 1 was estimated
