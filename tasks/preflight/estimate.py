@@ -146,8 +146,8 @@ def _time(seen: Seen, due: list[Planned], every: list[Estimate]) -> Iterator[Fin
     )
     total = sum(one.seconds for one in every)
     how = sorted({one.how for one in every})
-    cause = f"about {units.span(wall)} for {len(every)} stages ({units.span(total)} one after the other), {slots} at once"
-    cause += f"; by {'; '.join(how)}"
+    cause = f"about {units.span(wall)} for {len(every)} stages, {slots} at once"
+    cause += f" ({units.span(total)} one after the other); by {'; '.join(how)}"
     numbers = {one.record: {**one._asdict(), "seconds": round(one.seconds, 1)} for one in every}
     yield note(
         "time", "dvc.yaml", cause, wall_seconds=round(wall, 1), seconds=round(total, 1), stages=numbers
@@ -185,7 +185,8 @@ def _disk(seen: Seen, every: list[Estimate]) -> Iterator[Finding]:
     copies = seen.plan.copies if seen.plan is not None else 1
     wanted, free = copies * sum(one.disk for one in every), machine.disk(Path.cwd())
     numbers = {"wanted_bytes": wanted, "free_bytes": free}
-    cause = f"about {units.size(wanted)} for {len(every)} stages' outputs in tree and cache, {units.size(free)} are free"
+    cause = f"about {units.size(wanted)} for {len(every)} stages' outputs in tree and cache"
+    cause += f", {units.size(free)} are free"
     cure = "make room, for instance by `dvc gc --workspace`, or set align.snapshots: 0"
     if wanted > free:
         yield failure("disk", str(Path.cwd()), cause, cure, **numbers)

@@ -225,7 +225,7 @@ def test_planted_faults_of_a_loss_and_of_a_reference_stop_the_first_step(fresh, 
     monkeypatch.setattr(dpo, "loss", broken)
     told = of(steps.findings(seen, "all"), "branches.pairs.dpo")
     assert told.level == "failure"
-    assert "at step 0 loss is" in told.cause  # transformers logs 0 in place of what is not finite
+    assert "not finite" in told.cause
     monkeypatch.setattr(dpo, "loss", right)
     known = pairs_family._known  # the reference is another model than the start: trap 1
     monkeypatch.setattr(
