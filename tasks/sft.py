@@ -123,8 +123,8 @@ def encoded(tokenizer: PreTrainedTokenizerBase, split: str, text: Text) -> list[
 
 def require_room(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel, text: Text) -> None:
     """Nothing, or a Refusal when a row would not fit the model, which no later stage may cut, or teaches no end."""
-    context = model.config.get_text_config().max_position_embeddings
-    embeddings = model.get_input_embeddings().num_embeddings
+    config = model.config.get_text_config()
+    context, embeddings = config.max_position_embeddings, config.vocab_size
     for split in ("train", "validation", "test"):
         rows = encoded(tokenizer, split, text)
         require_learnable(f"data/prepared/{split}.parquet", tokenizer, embeddings, rows)
