@@ -1,5 +1,5 @@
 """`python -m tasks STAGE ...`: the only entry that DVC calls; also `check`, `table`, `track`, `runs`, `summarize`,
-`agreement`, `rate`, `card`, `pretrain`.
+`agreement`, `rate`, `card`, `pretrain`, `receipt`, `verify`, `reproduce`.
 
 A stage is a file in tasks/ with a function `run`. It is given what its signature asks for by name: sections
 of params.yaml, arguments of the command line, `entry` (the branch's settings), `journal`, and `scratch` (a
@@ -13,6 +13,7 @@ import json
 import math
 import os
 import signal
+import subprocess
 import sys
 import time
 import traceback
@@ -165,9 +166,37 @@ def _table(_: Sequence[str]) -> None:
 
 
 def _track(_: Sequence[str]) -> None:
-    from tasks.ledger import tracking
+    from tasks.ledger import receipt, tracking
 
-    print(tracking.track())
+    try:
+        print(tracking.track())
+        tied = tracking.told()
+    except Refusal as refusal:
+        print(receipt.told(receipt.leave({"away": refusal.cause})))
+        raise
+    left = receipt.leave(tied)
+    if left:
+        tracking.attach(left)
+    print(receipt.told(left))
+
+
+def _verify(words: Sequence[str]) -> None:
+    from tasks import compare, verify
+    from tasks.ledger.target import Parser
+
+    parser = Parser(prog="python -m tasks verify", description="Hold every result against its receipt.")
+    parser.add_argument("receipt", nargs="?", help="name or path; the newest of this tree without it")
+    parser.add_argument(
+        "--texts", action="store_true", help="every number of a text anew, too; takes minutes"
+    )
+    given = parser.parse_args(words[1:])
+    if verify.run(given.receipt, compare.answered, texts=given.texts):
+        raise SystemExit(FAILED)
+
+
+def _reproduce(words: Sequence[str]) -> None:
+    # flows stand above; dvc and worktrees are theirs
+    raise SystemExit(subprocess.call([sys.executable, "-m", "flows.reproduce", *words[1:]]))
 
 
 def _runs(_: Sequence[str]) -> None:
@@ -270,6 +299,9 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "check": _check,
     "table": _table,
     "track": _track,
+    "receipt": _track,  # which leaves one
+    "verify": _verify,
+    "reproduce": _reproduce,
     "runs": _runs,
     "card": _card,
     "summarize": _summarize,

@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Console, Group
 
@@ -49,6 +49,15 @@ PLOTS = Path("reports/plots")
 DISPLACEMENT = ("chosen_logp_change_nats", "likelihood_displacement", "train_margin")
 
 
+class Answer(NamedTuple):
+    """All of comparison.json, and what the report shows besides."""
+
+    found: dict[str, Any]
+    evaluations: list[Evaluation]
+    values: dict[str, comparison.Models]
+    contracted: dict[str, contract.Contract]  # by language
+
+
 def run(
     compare: Compare,
     branches: Branches,
@@ -58,6 +67,33 @@ def run(
     strength: Strength,
 ) -> dict[str, float | int | str | bool | None]:
     """The headline's means and how many pairs were told apart; writes reports/comparison.* and reports/plots."""
+    entries = branches.entries()
+    found, evaluations, values, agreed = answered(compare, branches, seeds, tuning, duel, strength)
+    extras = Extras(
+        examples=examples.chosen(evaluations, values["greedy"], found["headline"], seeds, compare.seed),
+        greedy=values["greedy"],
+        costs={branch: [costs.of(f"align-{branch}-{seed}") for seed in seeds] for branch in entries},
+    )
+    for each, contracted in agreed.items():
+        told_here = found | {"contract": found["contract"] | {"differences": contracted.differences}}
+        for kind, write in REPORTS.items():
+            _write(JSON.with_name(f"{page.FILES[each]}.{kind}"), _spoken(each, write, told_here, extras))
+    _write(JSON, as_json(found))
+    for name, text in series.tables(found, _curves(entries, seeds)).items():
+        _write(PLOTS / name, text)
+    Console(width=None if sys.stdout.isatty() else 132).print(table(found))
+    return told(found)
+
+
+def answered(
+    compare: Compare,
+    branches: Branches,
+    seeds: list[int],
+    tuning: dict[str, Tuning],
+    duel: Duel,
+    strength: Strength,
+) -> Answer:
+    """What the evaluations and metrics that lie here come to; writes nothing."""
     entries = branches.entries()
     if not entries:
         raise Refusal("params.yaml: branches", "there is no branch to compare", "add an entry under branches")
@@ -82,20 +118,7 @@ def run(
     found["warnings"] += flags.alarms(entries, seeds, records)
     found["contract"] = comparison.rounded(agreed[language.ENGLISH]._asdict())
     found["strength"] = lens_told.read(list(strength.votes), records)
-    extras = Extras(
-        examples=examples.chosen(evaluations, values["greedy"], found["headline"], seeds, compare.seed),
-        greedy=values["greedy"],
-        costs={branch: [costs.of(f"align-{branch}-{seed}") for seed in seeds] for branch in entries},
-    )
-    for each, contracted in agreed.items():
-        told_here = found | {"contract": found["contract"] | {"differences": contracted.differences}}
-        for kind, write in REPORTS.items():
-            _write(JSON.with_name(f"{page.FILES[each]}.{kind}"), _spoken(each, write, told_here, extras))
-    _write(JSON, as_json(found))
-    for name, text in series.tables(found, _curves(entries, seeds)).items():
-        _write(PLOTS / name, text)
-    Console(width=None if sys.stdout.isatty() else 132).print(table(found))
-    return told(found)
+    return Answer(found, evaluations, values, agreed)
 
 
 def table(found: dict[str, Any]) -> Group:

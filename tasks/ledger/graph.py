@@ -6,10 +6,12 @@ import os
 import time
 from collections.abc import Iterator
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
 from tasks.ledger.target import Target, of_command
+from tasks.refusal import Refusal
 
 READS = 50  # of a file that is being written, a tenth of a second apart
 
@@ -22,6 +24,28 @@ def inputs(target: Target) -> list[Path] | None:
     from dvc.dependency.param import ParamsDependency
 
     return sorted(_path(dep) for dep in stage.deps if not isinstance(dep, ParamsDependency))
+
+
+def standing() -> dict[str, bool]:
+    """Every stage of dvc.yaml after all it needs -> whether what lies here is its result by dvc.lock.
+
+    A Refusal where DVC cannot say, as while another dvc is at work here.
+    """
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    try:
+        with Repo(str(Path.cwd())) as repo:
+            graph = repo.index.graph  # its edges lead from a stage to what it needs
+            needs = {stage.name: sorted(one.name for one in graph.successors(stage)) for stage in graph}
+            changed = {name.rpartition(":")[2] for name in repo.status()}
+    except DvcException as error:
+        cause = " ".join(str(error).split())
+        raise Refusal(
+            "dvc status", cause, "run `python -m tasks receipt` when nothing else is at work"
+        ) from error
+    ordered = TopologicalSorter({name: needs[name] for name in sorted(needs)}).static_order()
+    return {name: name not in changed for name in ordered}
 
 
 def owns(target: Target, path: Path) -> bool:

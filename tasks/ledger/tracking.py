@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import platform
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tasks.ledger import held, lock, rows, run, state, store
 from tasks.ledger.forwarding import followed
@@ -25,9 +25,12 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
+    from tasks.ledger.receipts import Receipt
+
 __all__ = ["followed", "runs", "track"]
 
 REPORT = Path("reports/comparison.html")
+RECEIPT = "receipt.sha256"  # tag of the comparison's run
 KOREAN = Path("reports/comparison.ko.html")  # beside it, as it links there
 
 
@@ -83,6 +86,21 @@ def runs() -> dict[str, str]:
     found = compared.read(there)
     page = {"comparison": view.address(experiment, found.key)} if found else {}
     return {"experiment": experiment, **page, **{record: one.info.run_id for record, one in there.items()}}
+
+
+def told() -> dict[str, Any]:
+    """For a receipt: the store's address without its password, the experiment, and the runs by record."""
+    found = runs()
+    page = {name: found.pop(name) for name in ("experiment", "comparison") if name in found}
+    return {"store": store.shown().partition("?")[0], **page, "runs": found}
+
+
+def attach(receipt: Receipt) -> None:
+    """Puts the receipt beside the report of the comparison's run, once; without such a run nothing."""
+    client, one = store.opened()[0], receipt.found["mlflow"].get("runs", {}).get("compare")
+    if one and client.get_run(one).data.tags.get(RECEIPT) != receipt.found["sha256"]:
+        client.log_artifact(one, str(receipt.path))
+        client.set_tag(one, RECEIPT, receipt.found["sha256"])
 
 
 def _send_report(client: MlflowClient, experiment: str, known: dict[str, Run]) -> bool:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
+
+from tasks.ledger.scratch import digest
 
 CODE = ("tasks", "flows", "params.yaml", "dvc.yaml", "pyproject.toml", "constraints.txt")
 
@@ -14,6 +17,14 @@ def tags() -> dict[str, str]:
         return {}
     changed = _git("status", "--porcelain", "--", *CODE)
     return {"git.sha": sha, "git.dirty": "unknown" if changed is None else str(bool(changed)).lower()}
+
+
+def changes() -> dict[str, str]:
+    """File -> SHA-256 of what it holds, of the code and parameters that the commit does not hold; `gone` if removed."""
+    edited = _git("diff", "--name-only", "--no-renames", "-z", "HEAD", "--", *CODE, "assets") or ""
+    new = _git("ls-files", "--others", "--exclude-standard", "-z", "--", *CODE, "assets") or ""
+    paths = sorted({Path(name) for name in (edited + "\0" + new).split("\0") if name})
+    return {path.as_posix(): digest(path) if path.is_file() else "gone" for path in paths}
 
 
 def _git(*words: str) -> str | None:
