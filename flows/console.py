@@ -12,7 +12,7 @@ from prefect.client.schemas.objects import State
 
 from flows import ahead, local, scores, ui
 from flows.service import answers
-from tasks.ledger import lock, state
+from tasks.ledger import lock, receipts, state
 from tasks.refusal import Refusal
 
 SETTLED_SECONDS = 20  # a loaded machine; what is not written by then stays "Running" on Prefect's page
@@ -55,7 +55,7 @@ def _run(flow: Callable[..., Any]) -> State:
             print(line, flush=True)
         try:
             final = flow(return_state=True)
-            tracked = scores.track()  # while the server stops
+            tracked = scores.track(final.state_details.flow_run_id)  # while the server stops
         except Exception as error:
             if answers(local.health()):
                 raise
@@ -109,9 +109,10 @@ def where_to_look() -> list[str]:
     """The report's address, and MLflow's page of the comparison or the command that opens the two UIs."""
     report, address = Path("reports/comparison.html"), ui.links().get("mlflow")
     found = f"report:  {report.resolve().as_uri() if report.exists() else 'none yet'}"
+    run = [f"receipt: {left}"] if (left := receipts.newest_path()) else []
     if not address:
-        return [found, "MLflow and Prefect: make ui"]
-    return [found, f"MLflow:  {scores.page_at(address)}"]
+        return [found, *run, "MLflow and Prefect: make ui"]
+    return [found, *run, f"MLflow:  {scores.page_at(address)}"]
 
 
 def _terminate(*_: object) -> None:

@@ -71,7 +71,7 @@ def _run(one: worktree.Worktree, until: str) -> State:
     for line in ahead.require(ahead.begin(one.tree)):
         get_run_logger().warning(line)
     final = pipeline.outcome(pipeline.submit(wanted, one.logs))
-    scores.track().wait()
+    scores.track(flow_run.id).wait()
     if not final.is_completed():
         return final  # the worktree stays for Retry, and what lies there of HEAD's is not this run's
     page.tag_sft({stage.name for stage in wanted})

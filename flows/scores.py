@@ -1,12 +1,13 @@
 """The comparison as the commands of `python -m tasks` tell it: its score table, and its runs in MLflow."""
 
 import json
+import os
 import subprocess
 import sys
 from functools import cache
 from pathlib import Path
 
-from tasks.ledger import view
+from tasks.ledger import receipt, view
 
 
 @cache
@@ -24,9 +25,13 @@ def page_at(address: str) -> str:
     return f"{address}/{page}" if page else address
 
 
-def track() -> subprocess.Popen:
-    """What makes the runs that MLflow lacks, of short stages and of what DVC skipped: to be waited for, and no more."""
-    return subprocess.Popen([sys.executable, "-m", "tasks", "track"])
+def track(flow_run: object = None) -> subprocess.Popen:
+    """What makes the runs that MLflow lacks, of short stages and of what DVC skipped, and the receipt of the run.
+
+    To be waited for, and no more. flow_run: the id of the flow's run, which the receipt names.
+    """
+    told = {receipt.FLOW_RUN: str(flow_run)} if flow_run else {}
+    return subprocess.Popen([sys.executable, "-m", "tasks", "track"], env={**os.environ, **told})
 
 
 def runs() -> dict[str, str]:

@@ -10,6 +10,8 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from ruamel.yaml import YAML
+
 from flows.repository import dvc, git
 from tasks import parameters
 from tasks.ledger import lock, state
@@ -34,16 +36,24 @@ class Worktree:
         return self.home / "logs"
 
     @property
+    def cache(self) -> Path:
+        """Its own DVC cache, where it is alone."""
+        return self.home / "cache"
+
+    @property
     def whole(self) -> Path:
         """The mark that it was made to its end."""
         return self.home / "made"
 
 
 @contextmanager
-def held(run: str, fill: Callable[[Path], None]) -> Iterator[Worktree]:
-    """The run's worktree, this process's alone while the block lasts: made from HEAD, or found again.
+def held(
+    run: str, fill: Callable[[Path], None], commit: str = "HEAD", *, alone: bool = False
+) -> Iterator[Worktree]:
+    """The run's worktree, this process's alone while the block lasts: made from the commit, or found again.
 
-    fill: is given the new tree, to write its parameters before DVC brings what belongs to them.
+    fill: is given the new tree, to write its parameters before DVC brings what belongs to them. alone: with a DVC cache
+    of its own and no dvc.lock, so that nothing is brought and every stage runs.
     """
     one = Worktree(state.folder("runs") / run, state.main_tree())
     with _others():
@@ -53,7 +63,7 @@ def held(run: str, fill: Callable[[Path], None]) -> Iterator[Worktree]:
         _remove_oldest(one)
     try:
         if not one.whole.exists():
-            _make(one, fill)
+            _make(one, fill, commit, alone)
         os.utime(one.home)  # the newest
         yield one
     finally:
@@ -85,22 +95,35 @@ def _forget(one: Worktree) -> None:
     shutil.rmtree(one.tree, ignore_errors=True)
 
 
-def _make(one: Worktree, fill: Callable[[Path], None]) -> None:
+def _make(one: Worktree, fill: Callable[[Path], None], commit: str, alone: bool) -> None:
     _forget(one)  # half made
     # without the user's hooks: dvc's own one would check out before the cache is known
-    add = ("worktree", "add", "--force", "--detach", str(one.tree), "HEAD")
+    add = ("worktree", "add", "--force", "--detach", str(one.tree), commit)
     git(one.main, "-c", "core.hooksPath=/dev/null", *add)
     try:
         fill(one.tree)
-        cache = dvc(one.main, "cache", "dir")
-        dvc(one.tree, "config", "--local", "cache.dir", str((one.main / cache).resolve()))
-        for given in parameters.read(one.tree / "params.yaml").own.model_dump().values():
+        cache = one.cache if alone else one.main / dvc(one.main, "cache", "dir")
+        dvc(one.tree, "config", "--local", "cache.dir", str(cache.resolve()))
+        for given in _own(one.tree, alone):
             _share(one.main / given, one.tree / given)
-        dvc(one.tree, "checkout", "--allow-missing", "--quiet")
+        if alone:
+            shutil.rmtree(one.cache, ignore_errors=True)
+            (one.tree / "dvc.lock").unlink(missing_ok=True)
+        else:
+            dvc(one.tree, "checkout", "--allow-missing", "--quiet")
     except BaseException:
         remove(one)
         raise
     one.whole.touch()
+
+
+def _own(tree: Path, alone: bool) -> list[str]:
+    """Where the user's own data lies; of an older commit, whose parameters were others, as its file has it."""
+    if not alone:
+        return list(parameters.read(tree / "params.yaml").own.model_dump().values())
+    given = YAML(typ="safe", pure=True).load((tree / "params.yaml").read_text(encoding="utf-8"))
+    own = given.get("own") if isinstance(given, dict) else None
+    return [path for path in own.values() if isinstance(path, str)] if isinstance(own, dict) else []
 
 
 def _share(source: Path, target: Path) -> None:

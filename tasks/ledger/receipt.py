@@ -75,7 +75,7 @@ def _content(
         "run": {"flow_run": flow_run, "tree": receipts.tree()},
         "git": {"sha": tags.get("git.sha"), "dirty": tags.get("git.dirty"), "changed": version.changes()},
         "mlflow": mlflow,
-        "environment": machine.described(_compute(text)),
+        "environment": machine.described(compute_of(text)),
         "params": {"sha256": artifacts.sha256_of(text), "text": redacted(text)},
         "lock_sha256": artifacts.of_file(LOCK).sha256,
         "stages": stages,
@@ -159,7 +159,8 @@ def _completed(newest: Receipt, mlflow: Mapping[str, Any]) -> Receipt:
     return newest
 
 
-def _compute(text: str) -> dict[str, Any]:
+def compute_of(text: str) -> dict[str, Any]:
+    """The section compute of a params.yaml; empty where it has none."""
     given = YAML(typ="safe", pure=True).load(text)
     compute = given.get("compute") if isinstance(given, dict) else None
     return compute if isinstance(compute, dict) else {}

@@ -81,6 +81,15 @@ def newest_here() -> Receipt | None:
     return next((one for one in map(_read, reversed(_every())) if one.found["run"]["tree"] == tree()), None)
 
 
+def newest_path() -> Path | None:
+    """Where the newest one of this working tree lies; None before there was one, or where it cannot be read."""
+    try:
+        found = newest_here()
+    except Refusal:
+        return None
+    return found.path if found else None
+
+
 def tree() -> str:
     """`.` for the project's own files, else the worktree's path from there."""
     here, main = Path.cwd().resolve(), state.main_tree().resolve()
