@@ -133,7 +133,7 @@ def summary(found: Mapping[str, Any]) -> dict[str, Any]:
     measure = found.get("headline")
     rows = [row for row in found.get("differences", {}).get("greedy", []) if row["measure"] == measure]
     means = found.get("scores", {}).get("greedy", {})
-    kept = ("difference", "low", "high", "verdict")
+    kept = ("difference", "low", "high", "p_holm", "verdict")
     return {
         "measure": measure,
         "means": {name: scores[measure]["mean"] for name, scores in means.items() if measure in scores},
