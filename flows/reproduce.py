@@ -6,6 +6,7 @@ tolerance of likeness.py, or different. 0 for the first two, 1 for the last, 2 w
 
 import json
 import os
+import re
 import shutil
 import signal
 import sys
@@ -22,6 +23,7 @@ from tasks.ledger.target import Parser
 from tasks.refusal import Refusal
 
 VERDICTS = ".verdicts.jsonl"  # of a judge that is asked over the network
+COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 ROOM = 2.0  # times the outputs: they, and what is written on the way
 
 
@@ -86,13 +88,17 @@ def warnings(run: Receipt) -> list[str]:
 
 def changes(found: dict) -> list[str]:
     """Files that the run had otherwise than its commit, but for the parameters, which the receipt has itself."""
-    return [path for path in found["git"]["changed"] if path != receipt.PARAMS.as_posix()]
+    paths = [path for path in found["git"]["changed"] if path != receipt.PARAMS.as_posix()]
+    for path in paths:
+        if Path(path).is_absolute() or ".." in Path(path).parts:
+            raise Refusal("the receipt", f"names a file outside of the project: {path}", "take another one")
+    return paths
 
 
 def _require_possible(run: Receipt, wanted: list[str], ask: bool) -> None:
     """A Refusal where there is no commit, no room, or a price."""
     commit, home = run.found["git"]["sha"], state.main_tree()
-    if not commit:
+    if not COMMIT.fullmatch(commit or ""):
         raise Refusal(f"receipt {run.name}", "names no commit", "run in a git repository with a commit")
     git(home, "cat-file", "-e", f"{commit}^{{commit}}")
     paid = [name for name in wanted if _asks(run, name)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -208,10 +209,18 @@ def _compare(verdict: Verdict, given: Receipt | None, answered: Callable[..., An
     ]
     if given and given.found["headline"] != receipt.summary(kept):
         found.append(Mismatch(f"{place}: headline", "is not the one that the receipt names", STALE))
+    found.sort(key=lambda one: _weight(one.place, str(kept.get("headline"))))
     if len(found) > SHOWN:
         left = Mismatch(place, f"{len(found) - SHOWN} more places differ", STALE)
         found = [*found[:SHOWN], left]
     verdict.add("comparison", found, f"{mismatches.count(kept)} values of {place}, from the evaluations")
+
+
+def _weight(place: str, headline: str) -> int:
+    """By which the verdicts on the headline come before its other numbers, and those before all else."""
+    if not re.search(rf"greedy.*[ .]{re.escape(headline)}\b", place):
+        return 2
+    return int(not place.endswith(".verdict"))
 
 
 def _json(path: Path) -> dict[str, Any]:

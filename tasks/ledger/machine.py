@@ -54,8 +54,8 @@ def described(compute: Mapping[str, Any]) -> dict[str, Any]:
 
 def packages() -> dict[str, str]:
     """Name -> version of everything that is installed."""
-    found = {one.metadata["Name"]: one.version for one in metadata.distributions()}
-    return {name: found[name] for name in sorted(found, key=str.lower) if name}
+    found = {str(one.metadata["Name"]): one.version for one in metadata.distributions()}
+    return {name: found[name] for name in sorted(found, key=str.lower)}
 
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -229,6 +229,13 @@ def test_what_cannot_be_run_again_is_refused_before_anything_runs(ran, monkeypat
     lost = receipts.Receipt(found.path, {**found.found, "git": {"sha": "0" * 40, "changed": {}}})
     with pytest.raises(Refusal, match="cat-file"):
         reproduce._require_possible(lost, ["clean"], ask=False)
+    with pytest.raises(Refusal, match="names no commit"):
+        reproduce._require_possible(
+            receipts.Receipt(found.path, {**found.found, "git": {"sha": "--all"}}), ["clean"], ask=False
+        )
+    for outside in ("../../secret", "/etc/passwd"):
+        with pytest.raises(Refusal, match="outside of the project"):
+            reproduce.changes({"git": {"changed": {outside: "gone"}}})
 
 
 def test_another_machine_and_an_edited_receipt_are_told_first(ran, monkeypatch):
