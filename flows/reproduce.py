@@ -180,7 +180,11 @@ def _settle(one: worktree.Worktree) -> None:
     if not (home / "locks").exists():
         (home / "locks").symlink_to(locks)
     os.environ["GALLIM_STATE"] = str(home)
-    os.environ.pop("MLFLOW_TRACKING_URI", None)
+    for name in (
+        "MLFLOW_TRACKING_URI",
+        "HF_HUB_OFFLINE",
+    ):  # each stage decides on the second by the run's parameters
+        os.environ.pop(name, None)
 
 
 def _is(path: Path, sha256: str) -> bool:

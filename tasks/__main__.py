@@ -13,7 +13,6 @@ import json
 import math
 import os
 import signal
-import subprocess
 import sys
 import time
 import traceback
@@ -195,8 +194,8 @@ def _verify(words: Sequence[str]) -> None:
 
 
 def _reproduce(words: Sequence[str]) -> None:
-    # flows stand above; dvc and worktrees are theirs
-    raise SystemExit(subprocess.call([sys.executable, "-m", "flows.reproduce", *words[1:]]))
+    # flows stand above, and worktrees are theirs; in place of this process, so that a signal reaches it
+    os.execv(sys.executable, [sys.executable, "-m", "flows.reproduce", *words[1:]])
 
 
 def _runs(_: Sequence[str]) -> None:

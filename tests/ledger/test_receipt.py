@@ -55,7 +55,9 @@ def test_mlflows_runs_are_added_when_it_is_there_again(held):
     assert receipts.newest_here().found["mlflow"]["runs"] == {"sft": "a1"}, "what is known stays"
 
 
-def test_a_result_that_is_not_as_dvc_lock_has_it_is_in_no_receipt(held):
+def test_a_result_that_is_not_as_dvc_lock_has_it_is_in_no_receipt(held, monkeypatch):
+    """Though DVC, which trusts times of files, may think that it is."""
+    monkeypatch.setenv(receipt.FLOW_RUN, "6b1f")
     Path("reports/metrics/sft.json").write_text('{"loss": 0.1}')
     assert receipt.leave({})
     assert list(receipts.read().stages) == []
@@ -104,7 +106,8 @@ def test_the_summary_is_of_the_headline_alone():
         "low": 0.0,
         "high": 0.2,
         "verdict": "higher",
-        "p": 0.01,
+        "p": 0.005,
+        "p_holm": 0.01,
     }
     other = {**row, "measure": "rougeL"}
     found = {
