@@ -42,7 +42,7 @@ def _lines(old: Path, new: Path) -> Iterator[str]:
     every = [
         [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] for path in (old, new)
     ]
-    yield from _between(*every, "line ")
+    yield from _between(every[0], every[1], "line ")
 
 
 def _cells(old: Path, new: Path) -> Iterator[str]:
@@ -50,7 +50,7 @@ def _cells(old: Path, new: Path) -> Iterator[str]:
     for path in (old, new):
         with path.open(encoding="utf-8", newline="") as opened:
             every.append([[_number(cell) for cell in row] for row in csv.reader(opened)])
-    yield from _between(*every, "line ")
+    yield from _between(every[0], every[1], "line ")
 
 
 def _number(cell: str) -> float | str:
