@@ -174,9 +174,9 @@ def _track(_: Sequence[str]) -> None:
         print(receipt.told(receipt.leave({"away": refusal.cause})))
         raise
     left = receipt.leave(tied)
+    print(receipt.told(left), flush=True)
     if left:
         tracking.attach(left)
-    print(receipt.told(left))
 
 
 def _verify(words: Sequence[str]) -> None:

@@ -49,9 +49,7 @@ def track() -> str:
             added = len(missing) + _send_report(client, experiment, known)
             stands = _compare(client, experiment, every, _known(client, experiment) if missing else known)
     except Exception as error:
-        place = f"MLflow at {store.shown()}"
-        cure = "start it, or unset MLFLOW_TRACKING_URI; then run `python -m tasks track`"
-        raise Refusal(place, f"the store cannot be used ({run.cause(error)})", cure) from error
+        raise _away(error) from error
     return f"MLflow at {store.shown()}: {added} runs added, {len(every) - len(missing)} were there{stands}"
 
 
@@ -90,17 +88,33 @@ def runs() -> dict[str, str]:
 
 def told() -> dict[str, Any]:
     """For a receipt: the store's address without its password, the experiment, and the runs by record."""
-    found = runs()
+    try:
+        found = runs()
+    except Exception as error:
+        raise _away(error) from error
     page = {name: found.pop(name) for name in ("experiment", "comparison") if name in found}
     return {"store": store.shown().partition("?")[0], **page, "runs": found}
 
 
 def attach(receipt: Receipt) -> None:
     """Puts the receipt beside the report of the comparison's run, once; without such a run nothing."""
-    client, one = store.opened()[0], receipt.found["mlflow"].get("runs", {}).get("compare")
-    if one and client.get_run(one).data.tags.get(RECEIPT) != receipt.found["sha256"]:
-        client.log_artifact(one, str(receipt.path))
-        client.set_tag(one, RECEIPT, receipt.found["sha256"])
+    one = receipt.found["mlflow"].get("runs", {}).get("compare")
+    if not one:
+        return
+    try:
+        client = store.opened()[0]
+        if client.get_run(one).data.tags.get(RECEIPT) != receipt.found["sha256"]:
+            client.log_artifact(one, str(receipt.path))
+            client.set_tag(one, RECEIPT, receipt.found["sha256"])
+    except Exception as error:
+        raise _away(error) from error
+
+
+def _away(error: Exception) -> Refusal:
+    """What to say of a store that does not do what it is asked."""
+    place = f"MLflow at {store.shown()}"
+    cure = "start it, or unset MLFLOW_TRACKING_URI; then run `python -m tasks track`"
+    return Refusal(place, f"the store cannot be used ({run.cause(error)})", cure)
 
 
 def _send_report(client: MlflowClient, experiment: str, known: dict[str, Run]) -> bool:
