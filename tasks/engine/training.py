@@ -18,8 +18,8 @@ from transformers import (
     TrainerCallback,
     set_seed,
 )
-from transformers.trainer_utils import get_last_checkpoint
 
+from tasks.engine import checkpoints
 from tasks.engine.journal import Journal
 from tasks.engine.models import SFT
 from tasks.refusal import Refusal
@@ -181,14 +181,15 @@ def seed(number: int) -> None:
 
 
 def fit(trainer: Trainer, journal: Journal, scratch: Path) -> None:
-    """Nothing; trains to the end, from the last checkpoint in scratch where there is one."""
+    """Nothing; trains to the end, from the last whole checkpoint in scratch where there is one."""
     trainer.remove_callback(PrinterCallback)  # the journal tells it, in one form for every stage
-    checkpoint = get_last_checkpoint(str(scratch))
+    checkpoints.keep_whole(trainer)
+    checkpoint = checkpoints.last(scratch, journal.say)
     if checkpoint is not None:
-        step = int(checkpoint.rsplit("-", 1)[1])
+        step = checkpoints.step_of(checkpoint)
         journal.say(f"resuming from step {step}")
         journal.resume_from(step)
-    trainer.train(resume_from_checkpoint=checkpoint)
+    trainer.train(resume_from_checkpoint=checkpoint and str(checkpoint))
 
 
 def merged(trainer: Trainer) -> PreTrainedModel:

@@ -38,7 +38,6 @@ class Scratch:
                 self.record, "another process is already training", "wait for it or stop it, then run again"
             )
         self._remove_older()
-        self._remove_half_written()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -56,14 +55,6 @@ class Scratch:
         for other in sorted(self.folder.parent.iterdir()):
             if other != self.folder and name.fullmatch(other.name):
                 self._remove(other)
-
-    def _remove_half_written(self) -> None:
-        """A Trainer's checkpoint that a kill cut short; it would be taken for the newest. Its state comes last."""
-        for checkpoint in self.folder.glob("checkpoint-*"):
-            try:
-                json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
-            except (OSError, ValueError):
-                shutil.rmtree(checkpoint)
 
     def _remove(self, other: Path) -> None:
         handle = lock.take(other / "lock")

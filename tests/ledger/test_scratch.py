@@ -28,20 +28,6 @@ def test_it_is_found_again_until_it_is_done():
     assert not second.folder.exists()
 
 
-def test_a_checkpoint_that_a_kill_cut_short_is_removed():
-    with Scratch("sft", A) as killed:
-        for name, state in (
-            ("checkpoint-5", "{}"),
-            ("checkpoint-10", '{"global_st'),
-            ("checkpoint-15", None),
-        ):
-            (killed.folder / name).mkdir()
-            if state:
-                (killed.folder / name / "trainer_state.json").write_text(state)
-    with Scratch("sft", A) as later:
-        assert [path.name for path in later.folder.glob("checkpoint-*")] == ["checkpoint-5"]
-
-
 def test_other_settings_remove_it_and_say_so(capsys: pytest.CaptureFixture[str]):
     with Scratch("align-dpo-0", A) as old:
         pass

@@ -1,0 +1,366 @@
+"""`make chaos`: trainings and stages are killed at random places, started again, and must end in the same bytes.
+
+Two copies of a tiny project with every stage and method. In one nothing is disturbed. In the other `dvc repro` of a
+stage is killed, SIGKILL to its whole process group, some times at places that a seed draws, and then let end; whatever
+dvc.lock has of the stage must be what the undisturbed project's has: the md5 of every output, and of every input.
+
+A kill comes at a moment (any from the start of the stage's own code to the end of DVC's commit), at a write of the
+stage (any file opened, moved or removed, checkpoints included: bench/killed), or at a write of DVC.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from http.server import ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from bench import stub_judge, tiny
+from flows import graph, stage_process
+
+HOOK = Path(__file__).parent / "killed"
+MOMENT, WRITE, COMMIT = "moment", "write", "commit"
+SHARES = {MOMENT: 0.4, WRITE: 0.5, COMMIT: 0.1}
+PATIENCE = 900.0  # seconds that one stage may take
+IDLE = re.compile(r"method-.*")  # a line of JSON: killed once, as one stage
+TRAINS = re.compile(r"sft|reward@.*|member@.*|align-.*")
+RESUMED = re.compile(r"resuming from step (\d+)")
+
+
+@dataclass
+class Seen:
+    """What an undisturbed stage took: seconds in all and before its own code began, and its writes."""
+
+    seconds: float
+    began: float
+    writes: dict[str, int]
+
+
+@dataclass
+class Told:
+    """What happened to one stage of the disturbed project."""
+
+    kills: Counter[str] = field(default_factory=Counter)
+    resumed: int = 0  # starts that went on from a checkpoint
+    skipped: int = 0  # checkpoints that were not whole
+    mended: int = 0  # times that DVC's own files were cut, which it writes in place
+    differs: list[str] = field(default_factory=list)
+
+
+class Project:
+    """A tiny project's folder and its dvc.lock."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        kept = {n: v for n, v in stage_process.environment().items() if not n.startswith(("MLFLOW", "GIT_"))}
+        nobody = "http://127.0.0.1:9"  # MLflow is a view, and decides nothing
+        self.environment = {**kept, "MLFLOW_TRACKING_URI": nobody, "PYTHONPATH": str(HOOK)}
+
+    def locked(self, stage: str) -> dict[str, Any] | None:
+        """What dvc.lock has of the stage."""
+        return (_stages(self.lock() or b"") or {}).get(stage)
+
+    def lock(self) -> bytes | None:
+        """dvc.lock as it is."""
+        path = self.folder / "dvc.lock"
+        return path.read_bytes() if path.exists() else None
+
+    def mend(self, before: bytes | None) -> int:
+        """How many of DVC's own files a kill had cut; they are as before, as `git checkout dvc.lock` would have it."""
+        path, mended = self.folder / "dvc.lock", 0
+        known = set(_stages(before or b"") or ())
+        now = _stages(self.lock() or b"")
+        if now is None or not known <= set(now):
+            path.unlink(missing_ok=True)
+            if before is not None:
+                path.write_bytes(before)
+            mended += 1
+        held = self.folder / ".dvc/tmp/rwlock"
+        if held.exists() and not _reads(held):
+            held.unlink()
+            mended += 1
+        return mended
+
+    def start(self, stages: Sequence[str], log: Path, **more: str) -> subprocess.Popen:
+        """`dvc repro` of the stages, in a process group of its own; what it says is added to the log."""
+        words = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", *stages]
+        with log.open("ab") as said:
+            return subprocess.Popen(
+                words,
+                cwd=self.folder,
+                env={**self.environment, **more},
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+
+def main() -> int:
+    """0 when every stage ended in the undisturbed project's bytes."""
+    parser = argparse.ArgumentParser(prog="python -m bench.chaos", description=__doc__)
+    parser.add_argument("--kills", type=int, default=60, help="how many, over all stages")
+    parser.add_argument("--seed", type=int, default=0, help="of the places")
+    parser.add_argument("--only", nargs="*", metavar="BRANCH", help="these branches alone")
+    parser.add_argument("--keep", type=Path, help="a folder for both projects, which stays")
+    given = parser.parse_args()
+    home = given.keep or Path(tempfile.mkdtemp(prefix="chaos-"))
+    with _judge() as address:
+        told = Chaos(home, given.kills, given.seed, address, given.only).run()
+    wrong = [f"{stage}: {what}" for stage, one in told.items() for what in one.differs]
+    print("\n" + table(told))
+    print("\n".join(["", *wrong]) if wrong else "\nevery output has the bytes of the undisturbed run")
+    if given.keep is None and not wrong:
+        shutil.rmtree(home)
+    return bool(wrong)
+
+
+class Chaos:
+    """One run: the undisturbed project goes ahead in a thread, the disturbed one follows stage by stage."""
+
+    def __init__(self, home: Path, kills: int, seed: int, address: str, only: list[str] | None):
+        self.random = random.Random(seed)
+        self.quiet, self.other = (Project(home / name) for name in ("undisturbed", "disturbed"))
+        tiny.make(self.quiet.folder, address, only)
+        shutil.copytree(self.quiet.folder, self.other.folder)
+        self.logs = home / "logs"
+        self.logs.mkdir()
+        self.stages = [stage.name for stage in graph.read(self.quiet.folder)]
+        self.left = spread(self.stages, kills, self.random)
+        idle = [name for name in self.stages if IDLE.fullmatch(name) and not self.left[name]]
+        started = (
+            [each.start(idle, self.logs / "method.log") for each in (self.quiet, self.other)] if idle else []
+        )
+        if any(child.wait() for child in started):
+            raise SystemExit(f"the stages {', '.join(idle)} failed; see {self.logs}/method.log")
+        self.seen: dict[str, Seen | str] = {}
+        self.news = threading.Condition()
+
+    def run(self) -> dict[str, Told]:
+        """What happened, by stage."""
+        threading.Thread(target=self._undisturbed, daemon=True).start()
+        told: dict[str, Told] = {}
+        for number, stage in enumerate(self.stages, 1):
+            with self.news:
+                self.news.wait_for(lambda stage=stage: stage in self.seen)
+            seen = self.seen[stage]
+            if isinstance(seen, str):
+                raise SystemExit(f"the undisturbed project failed at {stage}; see {seen}")
+            told[stage] = self._disturbed(stage, seen)
+            self._say(number, stage, told[stage])
+        return told
+
+    def _say(self, number: int, stage: str, one: Told) -> None:
+        kills = ", ".join(f"{count} {kind}" for kind, count in sorted(one.kills.items())) or "no kill"
+        end = "DIFFERS" if one.differs else "equal"
+        resumed = f", resumed {one.resumed}" if one.resumed else ""
+        print(f"{number}/{len(self.stages)} {stage}: {kills}{resumed}, {end}", flush=True)
+
+    def _undisturbed(self) -> None:
+        for stage in self.stages:
+            log = self.logs / f"{stage}.undisturbed.log"
+            found = self._measured(stage, log)
+            with self.news:
+                self.seen[stage] = found
+                self.news.notify_all()
+            if isinstance(found, str):
+                return
+
+    def _measured(self, stage: str, log: Path) -> Seen | str:
+        """Run twice the same would be one too many: the writes of the stage are counted in the run that is kept."""
+        counts = {module: self.logs / f"{stage}.{module}.count" for module in ("tasks", "dvc")}
+        start, began = time.monotonic(), 0.0
+        child = self.quiet.start([stage], log, CHAOS_MODULE="tasks", CHAOS_COUNT=str(counts["tasks"]))
+        while child.poll() is None:
+            if not began and log.stat().st_size:
+                began = time.monotonic() - start
+            if time.monotonic() - start > PATIENCE:
+                os.killpg(child.pid, signal.SIGKILL)
+            time.sleep(0.05)
+        if child.returncode:
+            return str(log)
+        written = counts["tasks"]
+        return Seen(
+            time.monotonic() - start, began, {WRITE: int(written.read_text()) if written.exists() else 0}
+        )
+
+    def _disturbed(self, stage: str, seen: Seen) -> Told:
+        told, log, before = Told(), self.logs / f"{stage}.disturbed.log", self.other.lock()
+        log.touch()
+        for _ in range(self.left[stage]):
+            kind = self._kind(seen)
+            if not self._killed(stage, seen, kind, log):
+                self._owe(stage)
+                break  # it came to its end before
+            told.kills[kind] += 1
+            told.mended += self.other.mend(before)
+        code = self._to_its_end(stage, log)
+        said = log.read_text("utf-8", errors="replace")
+        told.resumed, told.skipped = len(RESUMED.findall(said)), said.count("is not whole")
+        if code:
+            told.differs.append(f"dvc repro ended with {code} after the kills; see {log}")
+        elif (found := self.other.locked(stage)) != (expected := self._expected(stage)):
+            told.differs += differences(expected, found)
+        return told
+
+    def _kind(self, seen: Seen) -> str:
+        kinds = {kind: share for kind, share in SHARES.items() if kind != WRITE or seen.writes[WRITE]}
+        return self.random.choices(list(kinds), list(kinds.values()))[0]
+
+    def _killed(self, stage: str, seen: Seen, kind: str, log: Path) -> bool:
+        """Whether the kill came before the end."""
+        more, after = {}, PATIENCE
+        if kind == MOMENT:
+            after = self.random.uniform(seen.began, seen.seconds)
+        elif kind == WRITE:
+            more = {"CHAOS_MODULE": "tasks", "CHAOS_AT": str(self.random.randint(1, seen.writes[WRITE]))}
+        else:
+            more = {"CHAOS_MODULE": "dvc", "CHAOS_AT": str(self.random.randint(1, 60))}
+        child = self.other.start([stage], log, **more)
+        try:
+            child.wait(after)
+        except subprocess.TimeoutExpired:
+            os.killpg(child.pid, signal.SIGKILL)
+        code = child.wait()
+        _gone(child.pid)
+        return code == -signal.SIGKILL
+
+    def _owe(self, stage: str) -> None:
+        """A kill that came too late is spent on a later stage."""
+        later = self.stages[self.stages.index(stage) + 1 :]
+        trainings = [name for name in later if TRAINS.fullmatch(name)] or later
+        if trainings:
+            self.left[self.random.choice(trainings)] += 1
+
+    def _to_its_end(self, stage: str, log: Path) -> int:
+        return self.other.start([stage], log).wait(PATIENCE)
+
+    def _expected(self, stage: str) -> dict[str, Any] | None:
+        """The other project's dvc.lock may be being written this moment."""
+        for _ in range(100):
+            found = self.quiet.locked(stage)
+            if found is not None:
+                return found
+            time.sleep(0.1)
+        return None
+
+
+def spread(stages: Sequence[str], kills: int, drawn: random.Random) -> Counter[str]:
+    """Kills by stage: each training first, then one stage of every other kind, then trainings and others two to one."""
+    trainings = [name for name in stages if TRAINS.fullmatch(name)]
+    kinds = defaultdict(list)
+    for name in stages:
+        if name not in trainings:
+            kinds["method" if IDLE.fullmatch(name) else name.partition("@")[0]].append(name)
+    first = drawn.sample(trainings, len(trainings)) + [drawn.choice(names) for names in kinds.values()]
+    weights = [0.0 if IDLE.fullmatch(name) else 2.0 if name in trainings else 1.0 for name in stages]
+    more = drawn.choices(list(stages), weights, k=max(0, kills - len(first)))
+    return Counter(first[:kills] + more)
+
+
+def differences(expected: dict[str, Any] | None, found: dict[str, Any] | None) -> list[str]:
+    """The files whose md5 is another, or what else is not alike."""
+    if expected is None or found is None:
+        return ["dvc.lock has no entry"]
+    parts = []
+    for part in ("deps", "outs"):
+        ours, theirs = (
+            {one["path"]: one.get("md5") for one in each.get(part, [])} for each in (expected, found)
+        )
+        parts += [
+            f"{part}: {path}"
+            for path in sorted(ours.keys() | theirs.keys())
+            if ours.get(path) != theirs.get(path)
+        ]
+    return parts or ["its entry in dvc.lock differs"]
+
+
+def table(told: dict[str, Told]) -> str:
+    """Markdown: a row a kind of stage, and the sums."""
+    rows: dict[str, Counter[str]] = defaultdict(Counter)
+    for stage, one in told.items():
+        for name in (stage.partition("@")[0], "all"):
+            rows[name] += Counter(
+                stages=1, equal=not one.differs, resumed=one.resumed, skipped=one.skipped, mended=one.mended
+            )
+            rows[name].update(one.kills)
+    lines = [
+        "| stage | stages | kills | at a moment | at a write | while DVC commits | resumed from a checkpoint "
+        "| half-written skipped | DVC's files mended | equal |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for name, row in sorted(rows.items(), key=lambda item: item[0] == "all"):
+        kinds = [row[kind] for kind in (MOMENT, WRITE, COMMIT)]
+        cells = [
+            row["stages"],
+            sum(kinds),
+            *kinds,
+            row["resumed"],
+            row["skipped"],
+            row["mended"],
+            row["equal"],
+        ]
+        lines.append(f"| {name} | " + " | ".join(str(cell) for cell in cells) + " |")
+    return "\n".join(lines)
+
+
+def _stages(lock: bytes) -> dict[str, Any] | None:
+    """The entries of a dvc.lock, None where it was cut."""
+    try:
+        found = YAML(typ="safe", pure=True).load(lock.decode("utf-8"))
+    except (YAMLError, UnicodeDecodeError):
+        return None
+    if found is None:
+        return {}
+    return found.get("stages", {}) if isinstance(found, dict) else None
+
+
+def _reads(path: Path) -> bool:
+    try:
+        json.loads(path.read_text("utf-8"))
+    except ValueError:
+        return False
+    return True
+
+
+def _gone(group: int) -> None:
+    """Waits until nobody of the process group is left."""
+    for _ in range(200):
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.05)
+
+
+class _judge:
+    """A judge behind an endpoint, for as long as the block lasts; yields its address."""
+
+    def __enter__(self) -> str:
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), stub_judge.handler("longer"))
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{self._server.server_port}/v1"
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
