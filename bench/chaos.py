@@ -38,6 +38,7 @@ from flows import graph, stage_process
 HOOK = Path(__file__).parent / "killed"
 MOMENT, WRITE, COMMIT = "moment", "write", "commit"
 SHARES = {MOMENT: 0.4, WRITE: 0.5, COMMIT: 0.1}
+MODULES = {WRITE: "tasks", COMMIT: "dvc"}
 PATIENCE = 900.0  # seconds that one stage may take
 IDLE = re.compile(r"method-.*")  # a line of JSON: killed once, as one stage
 TRAINS = re.compile(r"sft|reward@.*|member@.*|align-.*")
@@ -184,10 +185,9 @@ class Chaos:
                 return
 
     def _measured(self, stage: str, log: Path) -> Seen | str:
-        """Run twice the same would be one too many: the writes of the stage are counted in the run that is kept."""
-        counts = {module: self.logs / f"{stage}.{module}.count" for module in ("tasks", "dvc")}
-        start, began = time.monotonic(), 0.0
-        child = self.quiet.start([stage], log, CHAOS_MODULE="tasks", CHAOS_COUNT=str(counts["tasks"]))
+        """What it took; the path of its log when it failed."""
+        count, start, began = self.logs / f"{stage}.writes", time.monotonic(), 0.0
+        child = self.quiet.start([stage], log, CHAOS_MODULES="tasks dvc", CHAOS_COUNT=str(count))
         while child.poll() is None:
             if not began and log.stat().st_size:
                 began = time.monotonic() - start
@@ -196,10 +196,9 @@ class Chaos:
             time.sleep(0.05)
         if child.returncode:
             return str(log)
-        written = counts["tasks"]
-        return Seen(
-            time.monotonic() - start, began, {WRITE: int(written.read_text()) if written.exists() else 0}
-        )
+        paths = {kind: Path(f"{count}.{module}") for kind, module in MODULES.items()}
+        writes = {kind: int(path.read_text()) for kind, path in paths.items() if path.exists()}
+        return Seen(time.monotonic() - start, began, writes)
 
     def _disturbed(self, stage: str, seen: Seen) -> Told:
         told, log, before = Told(), self.logs / f"{stage}.disturbed.log", self.other.lock()
@@ -221,7 +220,7 @@ class Chaos:
         return told
 
     def _kind(self, seen: Seen) -> str:
-        kinds = {kind: share for kind, share in SHARES.items() if kind != WRITE or seen.writes[WRITE]}
+        kinds = {kind: share for kind, share in SHARES.items() if kind == MOMENT or seen.writes.get(kind)}
         return self.random.choices(list(kinds), list(kinds.values()))[0]
 
     def _killed(self, stage: str, seen: Seen, kind: str, log: Path) -> bool:
@@ -229,10 +228,12 @@ class Chaos:
         more, after = {}, PATIENCE
         if kind == MOMENT:
             after = self.random.uniform(seen.began, seen.seconds)
-        elif kind == WRITE:
-            more = {"CHAOS_MODULE": "tasks", "CHAOS_AT": str(self.random.randint(1, seen.writes[WRITE]))}
         else:
-            more = {"CHAOS_MODULE": "dvc", "CHAOS_AT": str(self.random.randint(1, 60))}
+            writes = seen.writes[kind]
+            at = self.random.randint(
+                1 if kind == WRITE else writes // 2, writes
+            )  # DVC commits in its second half
+            more = {"CHAOS_MODULES": MODULES[kind], "CHAOS_AT": str(at)}
         child = self.other.start([stage], log, **more)
         try:
             child.wait(after)

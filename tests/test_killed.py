@@ -175,3 +175,14 @@ def test_a_kill_in_a_checkpoint_costs_the_steps_since_the_one_before(name, host,
     assert list((scratch / "unfinished/checkpoint-4").iterdir())
     _, said, _ = host.run(folder, STAGES[name])
     assert f"align-{name}-0: resuming from step 2\n" in said
+
+
+def test_a_kill_after_the_last_step_costs_no_step(host, copied):
+    """Its record has the tokens of the whole training, though this process made no step."""
+    whole, folder = copied("whole"), copied("killed")
+    host.run(whole, STAGES["rpo"])
+    assert host.run(folder, STAGES["rpo"], 1, "models/.rpo-0.partial")[0] == -9
+    assert not (folder / "models/rpo-0").exists()
+    _, said, _ = host.run(folder, STAGES["rpo"])
+    assert "align-rpo-0: resuming from step 6\n" in said
+    assert outputs(folder, "rpo") == outputs(whole, "rpo")

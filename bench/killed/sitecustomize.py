@@ -38,17 +38,17 @@ def watch(at: int | None, within: str = "") -> Callable[[], int]:
 
 
 def of_environment() -> None:
-    """Nothing; watches the process of the module that CHAOS_MODULE names (`python -m`), and no other."""
-    module = os.environ.get("CHAOS_MODULE")
-    words = sys.orig_argv
-    if module is None or "-m" not in words or words[words.index("-m") + 1] != module:
+    """Nothing; watches the processes of the modules that CHAOS_MODULES names (`python -m`), and no other."""
+    modules, words = os.environ.get("CHAOS_MODULES", "").split(), sys.orig_argv
+    module = words[words.index("-m") + 1] if "-m" in words else ""
+    if module not in modules:
         return
     at, own = os.environ.get("CHAOS_AT"), os.getpid()
     writes = watch(int(at) if at else None)
 
     def leave() -> None:
         found = writes()
-        with open(os.environ["CHAOS_COUNT"], "w") as file:
+        with open(f"{os.environ['CHAOS_COUNT']}.{module}", "w") as file:
             file.write(str(found))
 
     if "CHAOS_COUNT" in os.environ:
