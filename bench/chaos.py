@@ -32,10 +32,9 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from bench import stub_judge, tiny
+from bench import forked, stub_judge, tiny
 from flows import graph, stage_process
 
-HOOK = Path(__file__).parent / "killed"
 MOMENT, WRITE, COMMIT = "moment", "write", "commit"
 SHARES = {MOMENT: 0.4, WRITE: 0.5, COMMIT: 0.1}
 MODULES = {WRITE: "tasks", COMMIT: "dvc"}
@@ -72,7 +71,8 @@ class Project:
         self.folder = folder
         kept = {n: v for n, v in stage_process.environment().items() if not n.startswith(("MLFLOW", "GIT_"))}
         nobody = "http://127.0.0.1:9"  # MLflow is a view, and decides nothing
-        self.environment = {**kept, "MLFLOW_TRACKING_URI": nobody, "PYTHONPATH": str(HOOK)}
+        self.environment = {**kept, "MLFLOW_TRACKING_URI": nobody, "GALLIM_CPU_SLOTS": "2"}
+        self.host = forked.Host(self.environment)
 
     def locked(self, stage: str) -> dict[str, Any] | None:
         """What dvc.lock has of the stage."""
@@ -99,19 +99,10 @@ class Project:
             mended += 1
         return mended
 
-    def start(self, stages: Sequence[str], log: Path, **more: str) -> subprocess.Popen:
+    def start(self, stages: Sequence[str], log: Path, **more: str) -> forked.Child:
         """`dvc repro` of the stages, in a process group of its own; what it says is added to the log."""
-        words = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", *stages]
-        with log.open("ab") as said:
-            return subprocess.Popen(
-                words,
-                cwd=self.folder,
-                env={**self.environment, **more},
-                stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        words = ["--wait-for-lock", "repro", "--single-item", *stages]
+        return self.host.start(words, self.folder, {**self.environment, **more}, log)
 
 
 def main() -> int:
@@ -149,7 +140,7 @@ class Chaos:
         started = (
             [each.start(idle, self.logs / "method.log") for each in (self.quiet, self.other)] if idle else []
         )
-        if any(child.wait() for child in started):
+        if any(child.wait(PATIENCE) for child in started):
             raise SystemExit(f"the stages {', '.join(idle)} failed; see {self.logs}/method.log")
         self.seen: dict[str, Seen | str] = {}
         self.news = threading.Condition()
@@ -187,6 +178,7 @@ class Chaos:
     def _measured(self, stage: str, log: Path) -> Seen | str:
         """What it took; the path of its log when it failed."""
         count, start, began = self.logs / f"{stage}.writes", time.monotonic(), 0.0
+        log.touch()
         child = self.quiet.start([stage], log, CHAOS_MODULES="tasks dvc", CHAOS_COUNT=str(count))
         while child.poll() is None:
             if not began and log.stat().st_size:
@@ -239,7 +231,7 @@ class Chaos:
             child.wait(after)
         except subprocess.TimeoutExpired:
             os.killpg(child.pid, signal.SIGKILL)
-        code = child.wait()
+        code = child.wait(PATIENCE)
         _gone(child.pid)
         return code == -signal.SIGKILL
 
@@ -343,7 +335,7 @@ def _reads(path: Path) -> bool:
 
 def _gone(group: int) -> None:
     """Waits until nobody of the process group is left."""
-    for _ in range(200):
+    for _ in range(40):
         try:
             os.killpg(group, 0)
         except ProcessLookupError:

@@ -124,8 +124,10 @@ def begun(project, host, tmp_path_factory):
                 made.change(f"branches.{family}.{branch}.optimisation", **WALK)
     made.change("sft.source.optimisation", **WALK)
     made.change("reward.source.optimisation", **WALK)
-    made.change("prepare.source", unlabelled=6)
+    made.change("prepare.source", unlabelled=30)
+    made.change("iterate", documents=12, temperature=1.0, top_p=1.0)
     made.change("align", snapshots=2)
+    host.run(folder, "prepare")
     host.run(folder, "method --family iterated --branch second")
     host.run(folder, "collect --family iterated --branch second")
     return folder

@@ -187,7 +187,7 @@ class GroupTrainer(Trainer):
         return {
             "loss": float(self._tr_loss),
             "logged": self._globalstep_last_logged,
-            "numbers": dict(self._numbers),
+            "numbers": list(self._numbers.items()),  # in their order, which transformers' JSON would sort
             "rows": self.scorer.rows,
         }
 
@@ -195,7 +195,7 @@ class GroupTrainer(Trainer):
         """Nothing; goes on with what `pending` said at the checkpoint."""
         self._tr_loss += pending["loss"]
         self._globalstep_last_logged = pending["logged"]
-        for name, parts in pending["numbers"].items():
+        for name, parts in pending["numbers"]:
             self._numbers[name] = [(total, count) for total, count in parts]
         if pending["rows"] and self.scorer.rows is None:
             self.scorer.refuse_to_share(pending["rows"])
