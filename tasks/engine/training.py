@@ -144,7 +144,6 @@ class JournalCallback(TrainerCallback):
     def __init__(self, journal: Journal, record: str, identity: dict[str, float], tolerance: float):
         self.journal, self.record, self.identity, self.tolerance = journal, record, identity, tolerance
         self.first: dict[str, float] = {}
-        self.last: dict[str, float] = {}
 
     def on_step_end(self, args, state, control, **kwargs) -> None:
         if state.global_step >= state.max_steps:
@@ -160,7 +159,6 @@ class JournalCallback(TrainerCallback):
         if state.global_step == 1:
             self.first = numbers
             self._hold()
-        self.last = numbers
         self.journal.step(state.global_step, state.max_steps, **numbers)
 
     def _hold(self) -> None:
