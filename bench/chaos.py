@@ -24,6 +24,7 @@ import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import ThreadingHTTPServer
 from pathlib import Path
@@ -73,6 +74,7 @@ class Project:
         nobody = "http://127.0.0.1:9"  # MLflow is a view, and decides nothing
         self.environment = {**kept, "MLFLOW_TRACKING_URI": nobody, "GALLIM_CPU_SLOTS": "2"}
         self.host = forked.Host(self.environment)
+        self._child: forked.Child | None = None
 
     def locked(self, stage: str) -> dict[str, Any] | None:
         """What dvc.lock has of the stage."""
@@ -102,7 +104,14 @@ class Project:
     def start(self, stages: Sequence[str], log: Path, **more: str) -> forked.Child:
         """`dvc repro` of the stages, in a process group of its own; what it says is added to the log."""
         words = ["--wait-for-lock", "repro", "--single-item", *stages]
-        return self.host.start(words, self.folder, {**self.environment, **more}, log)
+        self._child = self.host.start(words, self.folder, {**self.environment, **more}, log)
+        return self._child
+
+    def stop(self) -> None:
+        """Nothing; what runs here is killed."""
+        if self._child is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._child.pid, signal.SIGKILL)
 
 
 def main() -> int:
@@ -115,8 +124,11 @@ def main() -> int:
     given = parser.parse_args()
     home = given.keep or Path(tempfile.mkdtemp(prefix="chaos-"))
     with _judge() as address:
-        told = Chaos(home, given.kills, given.seed, address, given.only).run()
+        chaos = Chaos(home, given.kills, given.seed, address, given.only)
+        told = chaos.run()
     wrong = [f"{stage}: {what}" for stage, one in told.items() for what in one.differs]
+    if len(told) < len(chaos.stages):
+        wrong.append(f"stopped after {len(told)} of {len(chaos.stages)} stages")
     print("\n" + table(told))
     print("\n".join(["", *wrong]) if wrong else "\nevery output has the bytes of the undisturbed run")
     if given.keep is None and not wrong:
@@ -149,6 +161,14 @@ class Chaos:
         """What happened, by stage."""
         threading.Thread(target=self._undisturbed, daemon=True).start()
         told: dict[str, Told] = {}
+        try:
+            self._follow(told)
+        except KeyboardInterrupt:
+            for project in (self.quiet, self.other):
+                project.stop()
+        return told
+
+    def _follow(self, told: dict[str, Told]) -> None:
         for number, stage in enumerate(self.stages, 1):
             with self.news:
                 self.news.wait_for(lambda stage=stage: stage in self.seen)
@@ -157,7 +177,6 @@ class Chaos:
                 raise SystemExit(f"the undisturbed project failed at {stage}; see {seen}")
             told[stage] = self._disturbed(stage, seen)
             self._say(number, stage, told[stage])
-        return told
 
     def _say(self, number: int, stage: str, one: Told) -> None:
         kills = ", ".join(f"{count} {kind}" for kind, count in sorted(one.kills.items())) or "no kill"

@@ -133,10 +133,10 @@ def _repro(words: list[str], folder: str, environment: dict[str, str], log: str)
     at = environment.get("CHAOS_AT")
     Stage.modules, Stage.at = environment.get("CHAOS_MODULES", "").split(), int(at) if at else None
     Stage.count = environment.get("CHAOS_COUNT")
-    import dvc.stage.run
     from dvc.cli import main
 
-    vars(dvc.stage.run)["subprocess"] = SimpleNamespace(Popen=Stage)
+    runs: Any = importlib.import_module("dvc.stage.run")
+    runs.subprocess = SimpleNamespace(Popen=Stage)
     return _watched("dvc", lambda: main(words))
 
 
