@@ -74,6 +74,7 @@ class Project:
         nobody = "http://127.0.0.1:9"  # MLflow is a view, and decides nothing
         self.environment = {**kept, "MLFLOW_TRACKING_URI": nobody, "GALLIM_CPU_SLOTS": "2"}
         self.host = forked.Host(self.environment)
+        self.costs = folder / ".state/costs"
         self._child: forked.Child | None = None
 
     def locked(self, stage: str) -> dict[str, Any] | None:
@@ -214,6 +215,8 @@ class Chaos:
     def _disturbed(self, stage: str, seen: Seen) -> Told:
         told, log, before = Told(), self.logs / f"{stage}.disturbed.log", self.other.lock()
         log.touch()
+        if stage == "compare":  # its report tells of seconds and memory, which no two runs have alike
+            shutil.copytree(self.quiet.costs, self.other.costs, dirs_exist_ok=True)
         for _ in range(self.left[stage]):
             kind = self._kind(seen)
             if not self._killed(stage, seen, kind, log):

@@ -42,6 +42,7 @@ def make(folder: Path, judge: str | None, only: list[str] | None = None) -> None
     for words in (["git", "init", "--quiet"], [sys.executable, "-m", "dvc", "init", "--quiet"]):
         subprocess.run(words, cwd=folder, check=True)
     shutil.copy(ROOT / ".dvc/config", folder / ".dvc/config")
+    shutil.copytree(ROOT / ".dvc/plots", folder / ".dvc/plots", dirs_exist_ok=True)
 
 
 def parameters(judge: str | None, only: list[str] | None) -> dict[str, Any]:
