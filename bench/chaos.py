@@ -149,12 +149,14 @@ class Chaos:
         self.logs.mkdir()
         self.stages = [stage.name for stage in graph.read(self.quiet.folder)]
         self.left = spread(self.stages, kills, self.random)
-        idle = [name for name in self.stages if IDLE.fullmatch(name) and not self.left[name]]
+        self.idle = [name for name in self.stages if IDLE.fullmatch(name) and not self.left[name]]
         started = (
-            [each.start(idle, self.logs / "method.log") for each in (self.quiet, self.other)] if idle else []
+            [each.start(self.idle, self.logs / "method.log") for each in (self.quiet, self.other)]
+            if self.idle
+            else []
         )
         if any(child.wait(PATIENCE) for child in started):
-            raise SystemExit(f"the stages {', '.join(idle)} failed; see {self.logs}/method.log")
+            raise SystemExit(f"the stages {', '.join(self.idle)} failed; see {self.logs}/method.log")
         self.seen: dict[str, Seen | str] = {}
         self.news = threading.Condition()
 
@@ -188,7 +190,7 @@ class Chaos:
     def _undisturbed(self) -> None:
         for stage in self.stages:
             log = self.logs / f"{stage}.undisturbed.log"
-            found = self._measured(stage, log)
+            found = Seen(0.0, 0.0, {}) if stage in self.idle else self._measured(stage, log)
             with self.news:
                 self.seen[stage] = found
                 self.news.notify_all()
@@ -224,7 +226,7 @@ class Chaos:
                 break  # it came to its end before
             told.kills[kind] += 1
             told.mended += self.other.mend(before)
-        code = self._to_its_end(stage, log)
+        code = 0 if stage in self.idle else self._to_its_end(stage, log)
         said = log.read_text("utf-8", errors="replace")
         told.resumed, told.skipped = len(RESUMED.findall(said)), said.count("is not whole")
         if code:
