@@ -42,7 +42,7 @@ class Scratch:
 
     def __exit__(self, *_: object) -> None:
         if self._done:
-            shutil.rmtree(self.folder)
+            _delete(self.folder)
         if self._handle is not None:
             os.close(self._handle)
 
@@ -51,6 +51,8 @@ class Scratch:
         self._done = True
 
     def _remove_older(self) -> None:
+        for half in self.folder.parent.glob(f"{self.record}-*.deleted"):
+            shutil.rmtree(half, ignore_errors=True)
         name = re.compile(re.escape(self.record) + rf"-[0-9a-f]{{{SHOWN}}}")
         for other in sorted(self.folder.parent.iterdir()):
             if other != self.folder and name.fullmatch(other.name):
@@ -61,12 +63,23 @@ class Scratch:
         if handle is None:
             return  # a run with other settings is at work in it, for instance in a worktree
         try:
-            shutil.rmtree(other)
+            _delete(other)
             print(
                 f"removed half-finished work of {self.record} under other settings: {other.name}", flush=True
             )
         finally:
             os.close(handle)
+
+
+def _delete(folder: Path) -> None:
+    """By a rename first: of a folder that a kill left half removed a training would go on without its curve."""
+    shutil.rmtree(_deleted(folder), ignore_errors=True)
+    os.replace(folder, _deleted(folder))
+    shutil.rmtree(_deleted(folder))
+
+
+def _deleted(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.deleted")
 
 
 def fingerprint(settings: dict[str, Any], inputs: Sequence[Path], code: Sequence[Path] = ()) -> str:

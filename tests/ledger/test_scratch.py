@@ -1,5 +1,6 @@
 """Half-finished work is found again by what decides its numbers, by one process at a time."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -26,6 +27,29 @@ def test_it_is_found_again_until_it_is_done():
         assert (second.folder / "checkpoint").read_text() == "5"
         second.done()
     assert not second.folder.exists()
+
+
+@pytest.mark.parametrize("others", [False, True], ids=["its own", "another's"])
+def test_a_kill_while_it_is_removed_leaves_no_part_of_it(others, monkeypatch):
+    """A checkpoint without its curve would be gone on from, and the curve be short."""
+    real = shutil.rmtree
+
+    def killed(folder, ignore_errors=False):
+        if not ignore_errors:
+            (Path(folder) / "curve.jsonl").unlink()
+            raise KeyboardInterrupt
+        real(folder, ignore_errors=ignore_errors)
+
+    with Scratch("sft", A) as first:
+        for name in ("curve.jsonl", "checkpoint"):
+            (first.folder / name).touch()
+    monkeypatch.setattr(shutil, "rmtree", killed)
+    with pytest.raises(KeyboardInterrupt), Scratch("sft", B if others else A) as scratch:
+        scratch.done()
+    monkeypatch.setattr(shutil, "rmtree", real)
+    with Scratch("sft", A) as again:
+        assert [path.name for path in again.folder.iterdir()] == ["lock"]
+        assert [path.name for path in again.folder.parent.iterdir() if "deleted" in path.name] == []
 
 
 def test_other_settings_remove_it_and_say_so(capsys: pytest.CaptureFixture[str]):
