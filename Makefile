@@ -42,7 +42,7 @@ check: .venv/installed-dev
 	.venv/bin/pyright
 	.venv/bin/python -m pytest $(WORKERS)
 
-# kills and starts again every stage and every method, and compares the bytes (docs/reliability.md); takes an hour
+# kills and starts again every stage and every method, and compares the bytes (docs/reliability.md)
 chaos: .venv/installed-dev
 	.venv/bin/python -m bench.chaos
 
