@@ -3,7 +3,7 @@ PYTHON ?= python3
 WORKERS = --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 PIP = .venv/bin/python -m pip install --constraint constraints.txt
 
-.PHONY: run run-all run-iterate tune sensitivity ui deploy test check bench base
+.PHONY: run run-all run-iterate tune sensitivity ui deploy test check chaos bench base
 
 run: .venv/installed
 	@.venv/bin/python -m flows.pipeline
@@ -41,6 +41,10 @@ check: .venv/installed-dev
 	.venv/bin/ruff format --check .
 	.venv/bin/pyright
 	.venv/bin/python -m pytest $(WORKERS)
+
+# kills and starts again every stage and every method, and compares the bytes (docs/reliability.md)
+chaos: .venv/installed-dev
+	.venv/bin/python -m bench.chaos
 
 # the core against TRL, in pairs; takes hours (python -m bench dpo, say, less)
 bench: .venv/installed-dev

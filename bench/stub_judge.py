@@ -38,8 +38,8 @@ def reply(rule: str, question: str, rubric: str) -> str:
     return f"A {first:g}, B {second:g}\n{marks[-1]} {verdict}"
 
 
-def main(rule: str, port: int) -> None:
-    """Serves until it is interrupted."""
+def handler(rule: str) -> type[BaseHTTPRequestHandler]:
+    """What answers each request by the rule."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -58,7 +58,12 @@ def main(rule: str, port: int) -> None:
         def log_message(self, format: str, *args: object) -> None:
             pass
 
-    ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
+    return Handler
+
+
+def main(rule: str, port: int) -> None:
+    """Serves until it is interrupted."""
+    ThreadingHTTPServer(("127.0.0.1", port), handler(rule)).serve_forever()
 
 
 if __name__ == "__main__":

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import importlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 
-from tasks import methods
+from tasks import methods, whole
 from tasks.engine import models, snapshots, training, watch
 from tasks.engine.journal import Journal
 from tasks.engine.spent import Spent
@@ -64,8 +63,9 @@ def run(
         for callback in (*watching, log, spent, taken):
             trainer.add_callback(callback)
         training.fit(trainer, journal, scratch)
-        told |= _walked(trainer, entry, int(log.last.get("num_tokens", 0))) | inputs.told(journal.curve())
-        told |= watch.flagged(align.watch, journal.curve())
+        curve = journal.curve()  # of a training that was killed after its last step, too
+        told |= _walked(trainer, entry, int(curve[-1].get("num_tokens", 0))) | inputs.told(curve)
+        told |= watch.flagged(align.watch, curve)
         policy = training.merged(trainer)
     else:
         journal.say(f"there is nothing to learn from in {train}: {branch} stays what {start} is")
@@ -94,10 +94,7 @@ def _walked(trainer: Any, entry: Branch, tokens: int) -> dict[str, int | str]:
 def _chain(path: Path, told: Mapping[str, Any], round_of: int) -> None:
     """Nothing; the file ties the model to the data and the model that it was made of."""
     hashes = {name: told[name] for name in ("start_sha256", "data_sha256", "weights_sha256")}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(
-        json.dumps({"round": round_of, **hashes}, indent=2, sort_keys=True) + "\n", encoding="utf-8"
-    )
+    whole.as_json(path, {"round": round_of, **hashes})
 
 
 def require_start(trainer, branch: str, start: Path) -> None:

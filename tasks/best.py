@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tasks import whole
 from tasks.engine import models, reward_model
 from tasks.engine.journal import Journal
 from tasks.engine.reward_model import CLIMBED
@@ -47,8 +48,7 @@ def run(branch: str, entry: Any, compute: Compute, journal: Journal) -> dict[str
         scores = rewarded(prompts, taken, compute, journal)
     rows = [{"prompt": prompts[name], **best(some, scores[name])} for name, some in taken.items()]
     out = Path(f"data/best/{branch}.parquet")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), out)
+    whole.table(out, pa.Table.from_pylist(rows, schema=SCHEMA))
     return {
         "data_sha256": models.file_sha256(out),
         "pairs_sha256": models.file_sha256(PAIRS),

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from transformers import PreTrainedTokenizerBase
 
-from tasks import methods
+from tasks import methods, whole
 from tasks.corpus import pairs
 from tasks.corpus.candidates import MODEL, POSITIVES, ROUND, Asked, Candidate, paired, positives
 from tasks.engine import models, new_documents, reward_model, self_judge
@@ -86,7 +86,6 @@ def run(
         name: round(np.mean([each[name] for each in told.values()]))
         for name in ("generated_tokens", "reward_calls")
     }
-    TOLD.mkdir(parents=True, exist_ok=True)
     shared = {
         "after": entry.after,
         "round": every[0].number,
@@ -94,9 +93,7 @@ def run(
         "documents": len(documents),
     }
     report = {"branch": branch, **shared, "bar": iterate.bar, "seeds": told}
-    (TOLD / f"{branch}.json").write_text(
-        json.dumps(report, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8"
-    )
+    whole.as_json(TOLD / f"{branch}.json", report)
     climbed = any(each["judge"] == "reward" for each in told.values())
     return {
         **shared,
@@ -158,7 +155,7 @@ def _collected(
         rows, dropped = paired(asked, judge, iterate.max_length_gap)
         numbers, schema = pairs.told(rows), pairs.SCHEMA
     metadata = {MODEL: one.sha256, ROUND: str(one.number)}
-    pq.write_table(pa.Table.from_pylist(rows, schema=schema.with_metadata(metadata)), path)
+    whole.table(path, pa.Table.from_pylist(rows, schema=schema.with_metadata(metadata)))
     if not rows:
         journal.say(
             f"{branch}-{one.seed}: no row is left ({dict(dropped)}); the training will change nothing"

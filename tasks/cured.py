@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tasks import whole
 from tasks.corpus.pairs import told
 from tasks.engine import models
 from tasks.measures import cures
@@ -45,8 +46,7 @@ def run(branch: str, entry: Any) -> dict[str, float | int | str]:
         place, cause = f"branches.cured.{branch}", f"no pair is left of {len(rows)}"
         raise Refusal(place, cause, "lower its cure's drop")
     out = Path(f"data/cured/{branch}.parquet")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.Table.from_pylist(left, schema=cures.SCHEMA), out)
+    whole.table(out, pa.Table.from_pylist(left, schema=cures.SCHEMA))
     return {
         "data_sha256": models.file_sha256(out),
         "pairs_sha256": models.file_sha256(PAIRS),

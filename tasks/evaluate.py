@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tasks import whole
 from tasks.engine import bertscore, models, terms, upper_line, waypoints
 from tasks.engine.bertscore import Encoder
 from tasks.engine.evaluator import Answers, Evaluator
@@ -63,7 +64,7 @@ def run(
     asked = _asked(evaluator, documents, max(evaluate.samples, several), evaluate, text, journal)
     hashes["prompts_sha256"] = hashlib.sha256(json.dumps(asked.prompts).encode()).hexdigest()
     table = _table(asked, evaluate.samples, judge, encoder)
-    _write(out / "predictions.parquet", table)
+    whole.table(out / "predictions.parquet", table)
     summary = {
         **hashes,
         "contract": terms.of(evaluator, folder, documents, evaluate, judge, text),
@@ -82,9 +83,7 @@ def run(
         summary["snapshots"] = _way(
             asked, on_the_way, evaluate, text, worth, journal, out / "snapshots.parquet"
         )
-    (out / "summary.json").write_text(
-        json.dumps(summary, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8"
-    )
+    whole.as_json(out / "summary.json", summary)
     means = {
         f"{decoding}_{name}": value for decoding in DECODINGS for name, value in summary[decoding].items()
     }
@@ -153,7 +152,7 @@ def _best_of(asked: Asked, most: int, judge: Judge, journal: Journal, path: Path
     rows = upper_line.measured(
         asked.evaluator, asked.documents, asked.prompts, answers, judge.kind, journal.say
     )
-    _write(path, rows)
+    whole.table(path, rows)
     return upper_line.points(rows, most)
 
 
@@ -171,13 +170,8 @@ def _way(
     few = waypoints.Few(asked.documents[first], asked.prompts[first], evaluate, text, worth)
     end = asked.sampled(evaluate.samples)[first]
     rows = waypoints.measured(asked.evaluator, on_the_way, few, end, journal.say)
-    _write(path, rows)
+    whole.table(path, rows)
     return waypoints.points(rows)
-
-
-def _write(path: Path, table: pa.Table) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(table, path)
 
 
 def _measured(

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from transformers import PreTrainedTokenizerBase
 
+from tasks import whole
 from tasks.corpus.feedback import SCHEMA, Scored, columns, draws, merged, preferred, told
 from tasks.engine import models, teachers
 from tasks.engine.journal import Journal
@@ -60,7 +61,7 @@ def run(
             f"no pair is left of {len(asked)} documents (dropped: {dropped})",
             "give feedback.sources that differ, or another feedback.teacher",
         )
-    pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), OUT / f"{branch}.parquet")
+    whole.table(OUT / f"{branch}.parquet", pa.Table.from_pylist(rows, schema=SCHEMA))
     return {
         "data_sha256": models.file_sha256(OUT / f"{branch}.parquet"),
         "generated_tokens": generated,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tasks import whole
 from tasks.measures.gold import judge_of, known_of
 from tasks.refusal import Refusal
 from tasks.sections.trunk import Judge
@@ -29,7 +32,8 @@ def run(judge: Judge) -> dict[str, float | int | str]:
     table = pa.Table.from_pylist(
         [{**row, **verdict, "gold": known[row["id"]]} for row, verdict in zip(samples, verdicts, strict=True)]
     ).append_column("judge", pa.array([judge.kind] * len(samples)))
-    pq.write_table(table.rename_columns(["score" if n == "total" else n for n in table.column_names]), OUT)
+    named = ["score" if n == "total" else n for n in table.column_names]
+    whole.table(Path(OUT), table.rename_columns(named))
     totals = sorted(verdict["total"] for verdict in verdicts)
     mean = sum(totals) / len(totals)
     return {

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tasks import whole
 from tasks.engine import models
 from tasks.engine.families.pairs import groups
 from tasks.engine.journal import Journal
@@ -60,8 +61,7 @@ def run(
     scores_V2 = np.array(rewards(scorer, asked, compute.tokens_at_once)).reshape(-1, 2)
     differences = scores_V2[:, 0] - scores_V2[:, 1]
     out = Path(f"data/strength/{by}/{labels}-{seed}.parquet")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.table([voted, differences.tolist()], schema=SCHEMA), out)
+    whole.table(out, pa.table([voted, differences.tolist()], schema=SCHEMA))
     ahead = (differences > 0) + 0.5 * (differences == 0)
     return {
         "rows": len(trained),

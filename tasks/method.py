@@ -7,10 +7,9 @@ this stage is made per branch (DVC's foreach does know the method), and `align` 
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 
-from tasks import methods
+from tasks import methods, whole
 from tasks.settings import Branch
 
 
@@ -20,6 +19,5 @@ def run(branch: str, family: str, entry: Branch) -> dict[str, str]:
     source = (methods.FOLDER / f"{entry.method}.py").read_bytes()
     tie = {"method": entry.method, "family": family, "source_sha256": hashlib.sha256(source).hexdigest()}
     out = Path(f"models/methods/{branch}.json")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(tie, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    whole.as_json(out, tie)
     return {}

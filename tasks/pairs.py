@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tasks import whole
 from tasks.corpus import leaks
 from tasks.corpus.pairs import NOISY, SCHEMA, sides, told
 from tasks.corpus.preferences import own_rows
@@ -50,7 +51,7 @@ def run(pairs: Pairs, own: Own, text: Text) -> dict[str, float | int]:
         written, schema = part, SCHEMA
         if name == "a" and pairs.planted:
             written, schema = with_noise(part, pairs), NOISY
-        pq.write_table(pa.Table.from_pylist(written, schema=schema), OUT / f"{name}.parquet")
+        whole.table(OUT / f"{name}.parquet", pa.Table.from_pylist(written, schema=schema))
     return {
         **{f"rows_{name}": len(part) for name, part in folds.items()},
         "planted": round(pairs.planted * len(folds["a"])),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tasks import whole
 from tasks.engine import models
 from tasks.engine.journal import Journal
 from tasks.engine.sampling import sample as sample_from
@@ -46,7 +49,7 @@ def run(sample: Sample, text: Text, compute: Compute, journal: Journal) -> dict[
             "tokens": [len(completion.ids) for completion in completions],
         }
     )
-    pq.write_table(table, OUT)
+    whole.table(Path(OUT), table)
     distinct = len(set(zip(table["id"].to_pylist(), table["completion"].to_pylist(), strict=True)))
     return {
         "rows": table.num_rows,

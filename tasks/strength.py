@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tasks import whole
 from tasks.engine import models
 from tasks.engine.families import pairs as family
 from tasks.engine.journal import Journal
@@ -49,11 +50,10 @@ def run(by: str, strength: Strength, compute: Compute, journal: Journal) -> dict
     columns = [[str(pair["id"]) for pair in pairs], given.mean_P, given.spread_P, given.count_P, named]
     table = pa.table([pa.array(column) for column in (*columns, turned_P, audited.mean_P)], schema=SCHEMA)
     out = Path(f"data/strength-{by}.parquet")
-    pq.write_table(table, out)
-    REPORTS.mkdir(parents=True, exist_ok=True)
+    whole.table(out, table)
     told = {"kind": strength.votes[by].kind, "planted_share": strength.planted, **_rounded(found)}
     text = json.dumps(told, indent=2, sort_keys=True, allow_nan=False)
-    (REPORTS / f"{by}.json").write_text(text + "\n", encoding="utf-8")
+    whole.text(REPORTS / f"{by}.json", text + "\n")
     return {
         "data_sha256": models.file_sha256(out),
         "pairs_sha256": models.file_sha256(PAIRS),

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from transformers import PreTrainedTokenizerBase
 
+from tasks import whole
 from tasks.corpus import points
 from tasks.engine import models, self_judge
 from tasks.engine.text import encode_completion, encode_prompt, render
@@ -50,8 +51,7 @@ def run(branch: str, iterate: Iterate, text: Text) -> dict[str, float | int | st
     rows = [*summaries, *judgings]
     _require_room(branch, rows, tokenizer)
     out = Path(f"data/taught/{branch}.parquet")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), out)
+    whole.table(out, pa.Table.from_pylist(rows, schema=SCHEMA))
     return {
         "data_sha256": models.file_sha256(out),
         "rows": len(rows),

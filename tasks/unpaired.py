@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tasks import whole
 from tasks.corpus import leaks
 from tasks.corpus.preferences import own_ratings
 from tasks.engine import models
@@ -42,8 +43,7 @@ def run(branch: str, entry: Any, own: Own, text: Text) -> dict[str, float | int 
             "give rows of both kinds at own.ratings, or set ratings: pairs",
         )
     out = Path(f"data/unpaired/{branch}.parquet")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), out)
+    whole.table(out, pa.Table.from_pylist(rows, schema=SCHEMA))
     return {
         "data_sha256": models.file_sha256(out),
         **({"pairs_sha256": models.file_sha256(PAIRS)} if entry.ratings == "pairs" else {}),

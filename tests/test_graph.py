@@ -31,7 +31,7 @@ FLOORS = [
     "__main__",
     "flows",
 ]
-GROUND = {"refusal", "settings", "sections", "parameters"}  # what every floor stands on
+GROUND = {"refusal", "settings", "sections", "parameters", "whole"}  # what every floor stands on
 DOORS = {
     "prefect": ("flows/",),
     "mlflow": ("tasks/ledger/",),
@@ -41,13 +41,14 @@ DOORS = {
     "trl": ("tasks/engine/", "tasks/sft.py", "tasks/reward.py"),
 }
 # No dependency in dvc.yaml, and rightly so: sections of params.yaml and what reads them are dependencies by value
-# (`params:`), a refusal changes no number, a method is tied to its branches by the stage `method`, and the ledger
-# keeps records of results.
+# (`params:`), neither a refusal nor how a file is put in place changes a number, a method is tied to its branches by
+# the stage `method`, and the ledger keeps records of results.
 NO_DEPENDENCY = (
     "tasks/parameters.py",
     "tasks/sections/",
     "tasks/settings.py",
     "tasks/refusal.py",
+    "tasks/whole.py",
     "tasks/methods/",
     "tasks/ledger/",
 )

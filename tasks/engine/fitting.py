@@ -6,7 +6,6 @@ each of those into packs of at most compute.tokens_at_once tokens, which bound t
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,12 +22,12 @@ from transformers import (
     TrainerState,
     TrainingArguments,
 )
+from transformers.trainer_callback import ExportableState
 
 from tasks.engine import groups
 from tasks.engine.groups import Group
 from tasks.engine.scoring import Scorer
 from tasks.engine.training import Job, adapter, in_order
-from tasks.refusal import Refusal
 from tasks.settings import Compute, Optimisation
 
 MEMORY = "objective.safetensors"
@@ -144,8 +143,10 @@ class GroupTrainer(Trainer):
             data_collator=_collate,
             processing_class=tokenizer,
         )
+        # transformers asks for the state of _Memory before it sets these
+        self._tr_loss, self._globalstep_last_logged = torch.zeros(()), 0
         objective.begun(self.scorer)
-        self.add_callback(_Memory(objective, self.scorer))
+        self.add_callback(_Memory(self))
 
     def training_step(
         self, model: Any, inputs: dict[str, Any], num_items_in_batch: torch.Tensor | int | None = None
@@ -173,6 +174,31 @@ class GroupTrainer(Trainer):
         self._numbers.clear()
         logs["num_tokens"] = self.state.num_input_tokens_seen
         super().log(logs, start_time)
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        super()._save_checkpoint(model, trial)
+        kept = self.objective.state()
+        if kept:
+            folder = Path(self._get_output_dir(trial)) / f"checkpoint-{self.state.global_step}"
+            save_file({name: tensor.contiguous() for name, tensor in kept.items()}, folder / MEMORY)
+
+    def pending(self) -> dict[str, Any]:
+        """What the next line of the log will be the mean of, and how the numbers are made, as plain values."""
+        return {
+            "loss": float(self._tr_loss),
+            "logged": self._globalstep_last_logged,
+            "numbers": list(self._numbers.items()),  # in their order, which transformers' JSON would sort
+            "rows": self.scorer.rows,
+        }
+
+    def take_up(self, pending: dict[str, Any]) -> None:
+        """Nothing; goes on with what `pending` said at the checkpoint."""
+        self._tr_loss += pending["loss"]
+        self._globalstep_last_logged = pending["logged"]
+        for name, parts in pending["numbers"]:
+            self._numbers[name] = [(total, count) for total, count in parts]
+        if pending["rows"] and self.scorer.rows is None:
+            self.scorer.refuse_to_share(pending["rows"])
 
     def _get_num_items_in_batch(self, batch_samples: list, device: torch.device) -> torch.Tensor | int | None:
         batches = [sample["batch"].groups() for sample in batch_samples]
@@ -203,34 +229,30 @@ def aligning(
     )
 
 
-class _Memory(TrainerCallback):
-    """Tells an objective of the optimizer's steps, and keeps its state beside every checkpoint."""
+class _Memory(TrainerCallback, ExportableState):
+    """Tells an objective of the optimizer's steps; a resumed training has its state, and an unfinished line of the log.
 
-    def __init__(self, objective: Objective, scorer: Scorer):
-        self._objective, self._scorer = objective, scorer
+    Without that line's sums the curve of a resumed training would hold the mean of fewer steps than an unbroken one's.
+    """
+
+    def __init__(self, trainer: GroupTrainer):
+        self._trainer, self._objective = trainer, trainer.objective
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: Any, **_: Any) -> None:
-        if not state.global_step or not self._objective.state():
+        if not state.global_step:
             return
-        path = self._path(args, state)
-        if not path.exists():
-            cure = f"delete {path.parent}; the training goes on from the checkpoint before"
-            raise Refusal(str(path), "is missing, though its checkpoint is there", cure)
-        self._objective.restore(load_file(path))
+        kept: Any = state.stateful_callbacks
+        self._trainer.take_up(kept[type(self).__name__]["attributes"])
+        if self._objective.state():
+            folder = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}"
+            self._objective.restore(load_file(folder / MEMORY))
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: Any, **_: Any) -> None:
-        self._objective.stepped(self._scorer, state.global_step)
+        self._objective.stepped(self._trainer.scorer, state.global_step)
 
-    def on_save(self, args: TrainingArguments, state: TrainerState, control: Any, **_: Any) -> None:
-        kept = self._objective.state()
-        if kept:
-            path = self._path(args, state)
-            fresh = path.with_suffix(".new")
-            save_file({name: tensor.contiguous() for name, tensor in kept.items()}, fresh)
-            os.replace(fresh, path)
-
-    def _path(self, args: TrainingArguments, state: TrainerState) -> Path:
-        return Path(str(args.output_dir)) / f"checkpoint-{state.global_step}" / MEMORY
+    def state(self) -> dict[str, Any]:
+        """What transformers.Trainer writes into a checkpoint's trainer_state.json."""
+        return {"args": {}, "attributes": self._trainer.pending()}
 
 
 class _Ordered(torch.utils.data.Dataset):

@@ -18,6 +18,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from tasks import whole
 from tasks.engine import groups
 from tasks.engine.groups import Group, Ids
 from tasks.engine.scoring import Scorer, completion_logps
@@ -76,17 +77,15 @@ class References:
         """Nothing; one file, the same bytes for the same numbers."""
         keys = sorted(self._logps)
         values = [self._logps[key] for key in keys]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(
-            {
-                "keys": torch.tensor([list(key) for key in keys], dtype=torch.uint8).reshape(-1, 32),
-                "logps": torch.cat([torch.zeros(0), *values]),
-                "lengths": torch.tensor([len(value) for value in values], dtype=torch.int32),
-            },
-            path,
-            # one entry: safetensors writes several in an order of its own, and the same numbers were other bytes
-            metadata={"made": json.dumps(_made(self.weights_sha256, self.numerics))},
-        )
+        found = {
+            "keys": torch.tensor([list(key) for key in keys], dtype=torch.uint8).reshape(-1, 32),
+            "logps": torch.cat([torch.zeros(0), *values]),
+            "lengths": torch.tensor([len(value) for value in values], dtype=torch.int32),
+        }
+        # one entry: safetensors writes several in an order of its own, and the same numbers were other bytes
+        made = {"made": json.dumps(_made(self.weights_sha256, self.numerics))}
+        with whole.aside(path) as fresh:
+            save_file(found, fresh, metadata=made)
 
     def per_token(self, asked: Sequence[Group]) -> list[torch.Tensor]:
         """A tensor of shape (tokens,) for each completion, group by group; Unusable when one is missing."""

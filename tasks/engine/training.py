@@ -18,8 +18,8 @@ from transformers import (
     TrainerCallback,
     set_seed,
 )
-from transformers.trainer_utils import get_last_checkpoint
 
+from tasks.engine import checkpoints
 from tasks.engine.journal import Journal
 from tasks.engine.models import SFT
 from tasks.refusal import Refusal
@@ -144,7 +144,6 @@ class JournalCallback(TrainerCallback):
     def __init__(self, journal: Journal, record: str, identity: dict[str, float], tolerance: float):
         self.journal, self.record, self.identity, self.tolerance = journal, record, identity, tolerance
         self.first: dict[str, float] = {}
-        self.last: dict[str, float] = {}
 
     def on_step_end(self, args, state, control, **kwargs) -> None:
         if state.global_step >= state.max_steps:
@@ -160,7 +159,6 @@ class JournalCallback(TrainerCallback):
         if state.global_step == 1:
             self.first = numbers
             self._hold()
-        self.last = numbers
         self.journal.step(state.global_step, state.max_steps, **numbers)
 
     def _hold(self) -> None:
@@ -181,14 +179,15 @@ def seed(number: int) -> None:
 
 
 def fit(trainer: Trainer, journal: Journal, scratch: Path) -> None:
-    """Nothing; trains to the end, from the last checkpoint in scratch where there is one."""
+    """Nothing; trains to the end, from the last whole checkpoint in scratch where there is one."""
     trainer.remove_callback(PrinterCallback)  # the journal tells it, in one form for every stage
-    checkpoint = get_last_checkpoint(str(scratch))
+    checkpoints.keep_whole(trainer)
+    checkpoint = checkpoints.last(scratch, journal.say)
     if checkpoint is not None:
-        step = int(checkpoint.rsplit("-", 1)[1])
+        step = checkpoints.step_of(checkpoint)
         journal.say(f"resuming from step {step}")
         journal.resume_from(step)
-    trainer.train(resume_from_checkpoint=checkpoint)
+    trainer.train(resume_from_checkpoint=checkpoint and str(checkpoint))
 
 
 def merged(trainer: Trainer) -> PreTrainedModel:

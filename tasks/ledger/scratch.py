@@ -38,12 +38,11 @@ class Scratch:
                 self.record, "another process is already training", "wait for it or stop it, then run again"
             )
         self._remove_older()
-        self._remove_half_written()
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._done:
-            shutil.rmtree(self.folder)
+            _delete(self.folder)
         if self._handle is not None:
             os.close(self._handle)
 
@@ -52,30 +51,35 @@ class Scratch:
         self._done = True
 
     def _remove_older(self) -> None:
+        for half in self.folder.parent.glob(f"{self.record}-*.deleted"):
+            shutil.rmtree(half, ignore_errors=True)
         name = re.compile(re.escape(self.record) + rf"-[0-9a-f]{{{SHOWN}}}")
         for other in sorted(self.folder.parent.iterdir()):
             if other != self.folder and name.fullmatch(other.name):
                 self._remove(other)
-
-    def _remove_half_written(self) -> None:
-        """A Trainer's checkpoint that a kill cut short; it would be taken for the newest. Its state comes last."""
-        for checkpoint in self.folder.glob("checkpoint-*"):
-            try:
-                json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
-            except (OSError, ValueError):
-                shutil.rmtree(checkpoint)
 
     def _remove(self, other: Path) -> None:
         handle = lock.take(other / "lock")
         if handle is None:
             return  # a run with other settings is at work in it, for instance in a worktree
         try:
-            shutil.rmtree(other)
+            _delete(other)
             print(
                 f"removed half-finished work of {self.record} under other settings: {other.name}", flush=True
             )
         finally:
             os.close(handle)
+
+
+def _delete(folder: Path) -> None:
+    """By a rename first: of a folder that a kill left half removed a training would go on without its curve."""
+    shutil.rmtree(_deleted(folder), ignore_errors=True)
+    os.replace(folder, _deleted(folder))
+    shutil.rmtree(_deleted(folder))
+
+
+def _deleted(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.deleted")
 
 
 def fingerprint(settings: dict[str, Any], inputs: Sequence[Path], code: Sequence[Path] = ()) -> str:

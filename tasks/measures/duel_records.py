@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from tasks import whole
 from tasks.measures.contests import Played
 from tasks.measures.evaluations import Evaluation
 from tasks.sections.asked import EndpointTeacher
@@ -45,7 +45,7 @@ def write(
     ids: Sequence[str],
     seeds: Sequence[int],
 ) -> None:
-    """Two new files, never the old ones written into: those may be links into DVC's cache.
+    """Two new files.
 
     A row is a duel; `turn` is the place of its prompt in the order in which prompts were judged.
     """
@@ -56,9 +56,5 @@ def write(
         for (left, right), some in played.outcomes.items()
         for (prompt, seed), outcome in sorted(some.items())
     ]
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    fresh = FOLDER / f"{name}.new"
-    pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), fresh)
-    fresh.replace(FOLDER / f"{name}.parquet")
-    fresh.write_text(json.dumps(told, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
-    fresh.replace(FOLDER / f"{name}.json")
+    whole.table(FOLDER / f"{name}.parquet", pa.Table.from_pylist(rows, schema=SCHEMA))
+    whole.as_json(FOLDER / f"{name}.json", told)

@@ -1,5 +1,6 @@
 """Half-finished work is found again by what decides its numbers, by one process at a time."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -28,18 +29,27 @@ def test_it_is_found_again_until_it_is_done():
     assert not second.folder.exists()
 
 
-def test_a_checkpoint_that_a_kill_cut_short_is_removed():
-    with Scratch("sft", A) as killed:
-        for name, state in (
-            ("checkpoint-5", "{}"),
-            ("checkpoint-10", '{"global_st'),
-            ("checkpoint-15", None),
-        ):
-            (killed.folder / name).mkdir()
-            if state:
-                (killed.folder / name / "trainer_state.json").write_text(state)
-    with Scratch("sft", A) as later:
-        assert [path.name for path in later.folder.glob("checkpoint-*")] == ["checkpoint-5"]
+@pytest.mark.parametrize("others", [False, True], ids=["its own", "another's"])
+def test_a_kill_while_it_is_removed_leaves_no_part_of_it(others, monkeypatch):
+    """A checkpoint without its curve would be gone on from, and the curve be short."""
+    real = shutil.rmtree
+
+    def killed(folder, ignore_errors=False):
+        if not ignore_errors:
+            (Path(folder) / "curve.jsonl").unlink()
+            raise KeyboardInterrupt
+        real(folder, ignore_errors=ignore_errors)
+
+    with Scratch("sft", A) as first:
+        for name in ("curve.jsonl", "checkpoint"):
+            (first.folder / name).touch()
+    monkeypatch.setattr(shutil, "rmtree", killed)
+    with pytest.raises(KeyboardInterrupt), Scratch("sft", B if others else A) as scratch:
+        scratch.done()
+    monkeypatch.setattr(shutil, "rmtree", real)
+    with Scratch("sft", A) as again:
+        assert [path.name for path in again.folder.iterdir()] == ["lock"]
+        assert [path.name for path in again.folder.parent.iterdir() if "deleted" in path.name] == []
 
 
 def test_other_settings_remove_it_and_say_so(capsys: pytest.CaptureFixture[str]):
