@@ -172,7 +172,7 @@ def two_creators(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[s
         )
         for _ in range(2)
     ]
-    said = [process.communicate(timeout=90) for process in both]
+    said = [process.communicate(timeout=300) for process in both]
     assert [process.returncode for process in both] == [0, 0], said
     return home, [out.strip() for out, _ in said]
 
