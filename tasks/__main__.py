@@ -63,6 +63,10 @@ def _stage(words: Sequence[str]) -> None:
 
     wanted = target.parse(words)
     signal.signal(signal.SIGTERM, _terminate)
+    if (
+        signal.getsignal(signal.SIGHUP) == signal.SIG_DFL
+    ):  # its terminal is closed; nohup makes it deaf to that
+        signal.signal(signal.SIGHUP, _terminate)
     before = provenance.Snapshot()
     stage = Signature(wanted)
     settings = before.watch(stage.settings, stage.method())

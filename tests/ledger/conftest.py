@@ -73,14 +73,14 @@ class Project:
         self.do("git", "init", "--quiet")
         self.do(sys.executable, "-m", "dvc", "init", "--quiet")
 
-    def do(self, *words: str, **more: str) -> subprocess.CompletedProcess:
+    def do(self, *words: str, seconds: float = 120, **more: str) -> subprocess.CompletedProcess:
         return subprocess.run(
             words,
             cwd=self.folder,
             env={**self.environment, **more},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=seconds,
         )
 
     def start(self, *words: str, **more: str) -> subprocess.Popen:
@@ -114,7 +114,7 @@ class Project:
         shutil.copy(source, target)
 
 
-def _wait(until: Callable[[], bool], seconds: float = 40.0) -> None:
+def _wait(until: Callable[[], bool], seconds: float = 120.0) -> None:
     end = time.monotonic() + seconds
     while not until():
         assert time.monotonic() < end, "it did not happen in time"
@@ -153,6 +153,14 @@ def _made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def project(_made: Path, tmp_path: Path) -> Project:
     shutil.copytree(_made, tmp_path / "project")
     return Project(tmp_path / "project")
+
+
+@pytest.fixture(scope="module")
+def shared(_made: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project for all tests of a module."""
+    folder = tmp_path_factory.mktemp("shared") / "project"
+    shutil.copytree(_made, folder)
+    return Project(folder)
 
 
 @pytest.fixture(scope="session")
