@@ -46,7 +46,7 @@ check: .venv/installed-dev
 bench: .venv/installed-dev
 	.venv/bin/python -m bench
 
-# twenty rounds of branches side by side, with edits, kills and second trainers; 10 minutes and 3 GB
+# twenty rounds of branches side by side, with edits, kills and second trainers; writes 10 GB, and needs 1
 parallel: .venv/installed-dev
 	@.venv/bin/python -m bench.parallel
 

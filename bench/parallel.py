@@ -278,7 +278,7 @@ def main() -> int:
     """1 when a promise was not kept; the table is printed."""
     parser = argparse.ArgumentParser(prog="python -m bench.parallel", description=__doc__)
     parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--branches", type=int, default=6)
+    parser.add_argument("--branches", type=int, default=5)
     parser.add_argument("--megabytes", type=int, default=300, help="of the largest output")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=".") as folder:  # on the disk that the product works on

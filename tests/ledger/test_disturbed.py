@@ -67,7 +67,7 @@ class Mounted:
         """Exit code, and what was said."""
         assert self._shell.stdin is not None
         assert self._shell.stdout is not None
-        self._shell.stdin.write(f"( {command} ) </dev/null; echo; echo ended $?\n")
+        self._shell.stdin.write(f"( {command} ) </dev/null; code=$?; echo; echo ended $code\n")
         self._shell.stdin.flush()
         said = []
         for line in self._shell.stdout:
