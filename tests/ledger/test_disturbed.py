@@ -33,7 +33,6 @@ CASES = {
         "gallim: toy: the disk is full; make room",
     ),
     "state": (".state", DISK + FILL, "rm {0}/filler", "gallim: toy: the disk is full; make room"),
-    "cache": (".dvc/cache", DISK + FILL, "rm {0}/filler", ".dvc/cache: the disk is full: 0.0 MiB of 4.0"),
     "cache while it trains": (
         ".dvc/cache",
         DISK,  # the stage fills it
@@ -171,8 +170,6 @@ def test_a_disk_that_fails_is_said_and_harms_nothing(project, mounted, undisturb
     hashes = inside.do("md5sum models/toy reports/curves/toy.jsonl reports/metrics/toy.json")[1].split()
     assert dict(zip(hashes[1::2], hashes[::2], strict=True)) == undisturbed[1]
     assert (project.folder / "dvc.lock").read_text() == undisturbed[0]
-    code, told = inside.do(f"{sys.executable} -m dvc status toy")
-    assert "up to date" in told
 
 
 @pytest.mark.parametrize("away", ["unreachable", "full"])
