@@ -63,9 +63,7 @@ def _stage(words: Sequence[str]) -> None:
 
     wanted = target.parse(words)
     signal.signal(signal.SIGTERM, _terminate)
-    if (
-        signal.getsignal(signal.SIGHUP) == signal.SIG_DFL
-    ):  # its terminal is closed; nohup makes it deaf to that
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:  # nohup makes it deaf to its terminal's end
         signal.signal(signal.SIGHUP, _terminate)
     before = provenance.Snapshot()
     stage = Signature(wanted)
