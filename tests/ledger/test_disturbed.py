@@ -202,5 +202,5 @@ def test_mlflow_never_there_changes_no_byte_and_hears_all_later(
     assert told.split() == ["(40,", "40)"]
 
 
-WARNED = "for i in $(seq 900); do grep -q 'warning: MLflow' said && break; sleep 0.1; done"
+WARNED = "for i in $(seq 2400); do grep -q 'warning: MLflow' said && break; sleep 0.1; done"
 ASK = "import sqlite3; print(sqlite3.connect('.state/mlflow/mlflow.db').execute(\\\"{}\\\").fetchone())"
