@@ -1,4 +1,4 @@
-"""A full disk, a read-only cache, an MLflow that is never there: said in a line, and the same bytes once it is mended.
+"""A full disk, a read-only cache: said in a line, and the same bytes once it is mended.
 
 Each disk is a small tmpfs in a mount namespace of the test's own, which is gone with it.
 """
@@ -6,7 +6,6 @@ Each disk is a small tmpfs in a mount namespace of the test's own, which is gone
 import hashlib
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -170,37 +169,3 @@ def test_a_disk_that_fails_is_said_and_harms_nothing(project, mounted, undisturb
     hashes = inside.do("md5sum models/toy reports/curves/toy.jsonl reports/metrics/toy.json")[1].split()
     assert dict(zip(hashes[1::2], hashes[::2], strict=True)) == undisturbed[1]
     assert (project.folder / "dvc.lock").read_text() == undisturbed[0]
-
-
-@pytest.mark.parametrize("away", ["unreachable", "full"])
-def test_mlflow_never_there_changes_no_byte_and_hears_all_later(
-    project, mounted, undisturbed, two_creators: tuple[Path, list[str]], away: str
-):
-    """A server that nobody started; a database on a full disk."""
-    prepare(project)
-    forwarding = project.folder / "tasks/ledger/forwarding.py"
-    forwarding.write_text(forwarding.read_text().replace("PATIENCE_SECONDS = 10.0", "PATIENCE_SECONDS = 0.0"))
-    home, repro = project.folder / ".state/mlflow", " ".join(stage_process.command("toy"))
-    home.mkdir(parents=True)
-    copied = f"cp -r {two_creators[0]}/mlflow/. {home}"
-    inside = mounted()
-    if away == "full":
-        code, told = inside.do(DISK.format(home) + f" && {copied}" + FILL.format(home))
-        address, mended = "true", f"rm {home}/filler"
-    else:
-        address, mended = "export MLFLOW_TRACKING_URI=http://127.0.0.1:9", copied
-    before = f"{address}; export TOY_STAYS_AT=3; {repro} > said 2>&1 & {WARNED}; touch go; wait $!"
-    code, told = inside.do(before)
-    assert code == 0, told
-    assert "the training goes on" in (project.folder / "said").read_text()
-    assert result(project) == undisturbed
-    code, told = inside.do(f"{mended} && {sys.executable} -m tasks track")
-    assert code == 0, told
-    assert "1 runs added, 0 were there" in told
-    query = "select count(*), count(distinct step) from metrics where key = 'train/loss'"
-    code, told = inside.do(f'{sys.executable} -c "{ASK.format(query)}"')
-    assert told.split() == ["(40,", "40)"]
-
-
-WARNED = "for i in $(seq 2400); do grep -q 'warning: MLflow' said && break; sleep 0.1; done"
-ASK = "import sqlite3; print(sqlite3.connect('.state/mlflow/mlflow.db').execute(\\\"{}\\\").fetchone())"
