@@ -3,7 +3,7 @@ PYTHON ?= python3
 WORKERS = --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 PIP = .venv/bin/python -m pip install --constraint constraints.txt
 
-.PHONY: run run-all run-iterate tune sensitivity ui deploy test check chaos bench base
+.PHONY: run run-all run-iterate tune sensitivity ui deploy test check bench chaos parallel base
 
 run: .venv/installed
 	@.venv/bin/python -m flows.pipeline
@@ -49,6 +49,10 @@ chaos: .venv/installed-dev
 # the core against TRL, in pairs; takes hours (python -m bench dpo, say, less)
 bench: .venv/installed-dev
 	.venv/bin/python -m bench
+
+# twenty rounds of branches side by side, with edits, kills and second trainers; writes 10 GB, and needs 1
+parallel: .venv/installed-dev
+	@.venv/bin/python -m bench.parallel
 
 # the model in assets/base, anew (assets/base.yaml says from what)
 base: .venv/installed

@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.ledger import lock
+from tasks.ledger import lock, room
 
 POLL_SECONDS = 0.2
 GRACE_SECONDS = 8.0  # from SIGTERM to SIGKILL: a training ends its MLflow run and closes its files
@@ -123,7 +123,15 @@ def _reason(lines: Sequence[str]) -> str:
         return refusals[-1].removeprefix(REFUSAL)
     if any(line.startswith("Traceback ") for line in lines) and spoken:
         return spoken[-1]
-    return (errors or spoken or ["it said nothing"])[0].removeprefix("ERROR: ")
+    return _cured((errors or spoken or ["it said nothing"])[0].removeprefix("ERROR: "))
+
+
+def _cured(error: str) -> str:
+    """What dvc says of its own writing, and what helps."""
+    for said, (cause, cure) in room.TROUBLES.items():
+        if said in error:
+            return f"DVC could not record it: {cause} ({error}); {cure}, then run again"
+    return error
 
 
 def command(stage: str) -> list[str]:
@@ -131,7 +139,8 @@ def command(stage: str) -> list[str]:
 
     `--single-item`, as dvc would else lock the outputs of unchanged stages that others read.
     """
-    dvc = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", stage]
+    whole = Path(__file__).with_name("whole_dvc.py")  # -P: else flows/ itself would be searched for modules
+    dvc = [sys.executable, "-P", str(whole), "--wait-for-lock", "repro", "--single-item", stage]
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", "TERM", "--", *dvc] if setpriv else dvc
 

@@ -8,7 +8,6 @@ folder for checkpoints, found again after a kill). Who asks for `compute` gets a
 
 from __future__ import annotations
 
-import errno
 import json
 import math
 import os
@@ -58,16 +57,19 @@ def main(words: Sequence[str]) -> int:
 
 def _stage(words: Sequence[str]) -> None:
     """From params.yaml to reports/metrics/<record>.json."""
-    from tasks.ledger import device, graph, provenance, target, tracking
+    from tasks.ledger import device, graph, provenance, room, target, tracking
     from tasks.ledger.journal import Journal
     from tasks.ledger.signature import Signature
 
     wanted = target.parse(words)
     signal.signal(signal.SIGTERM, _terminate)
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:  # nohup makes it deaf to its terminal's end
+        signal.signal(signal.SIGHUP, _terminate)
     before = provenance.Snapshot()
     stage = Signature(wanted)
     settings = before.watch(stage.settings, stage.method())
     compute = settings.get("compute")
+    room.require(wanted)
     with ExitStack() as held:
         if compute:
             wants, last = device.threads(wanted.stage, compute), wanted.stage in device.LAST
@@ -81,6 +83,7 @@ def _stage(words: Sequence[str]) -> None:
             if not journal.started and graph.owns(wanted, journal.path):
                 journal.leave_empty()
             before.check()
+            room.require(wanted, graph.outputs(wanted))
             following.metrics = _recorded(wanted, found, began)
         if scratch:
             scratch.done()
@@ -137,11 +140,13 @@ def _refused(refusal: Refusal) -> int:
 
 
 def _trouble(error: BaseException, place: str) -> Refusal | None:
-    """A full disk and a full memory, which libraries tell in a hundred lines."""
+    """A full or read-only disk and a full memory, which libraries tell in a hundred lines."""
+    from tasks.ledger import room
+
     for cause in _chain(error):
-        text = str(cause)
-        if (isinstance(cause, OSError) and cause.errno == errno.ENOSPC) or "No space left on device" in text:
-            return Refusal(place, "the disk is full", "make room, for instance by `dvc gc --workspace`")
+        text, disk = str(cause), room.trouble(cause)
+        if disk:
+            return Refusal(place, *disk)
         if isinstance(cause, MemoryError) or "out of memory" in text or "can't allocate memory" in text:
             return Refusal(place, "there is not enough memory", "lower its batch_size in params.yaml")
     return None

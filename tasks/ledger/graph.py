@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 from collections.abc import Iterator
-from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,17 @@ def owns(target: Target, path: Path) -> bool:
     return stage is None or path in {_path(out) for out in stage.outs}
 
 
+def outputs(target: Target) -> list[Path]:
+    """The files and folders that DVC will keep of this target; none without a stage."""
+    return [_path(out) for out in getattr(_stage(target), "outs", [])]
+
+
+def cache(target: Target) -> Path | None:
+    """The folder that DVC keeps results in; None without a stage."""
+    stage = _stage(target)
+    return None if stage is None else Path(stage.repo.cache.local.path)
+
+
 def former(target: Target, path: Path) -> Path | None:
     """The file in DVC's cache that this output is by dvc.lock: DVC removes the one at `path` before a stage runs."""
     outs = getattr(_stage(target), "outs", [])
@@ -61,7 +72,7 @@ def former(target: Target, path: Path) -> Path | None:
     return hashed[0] if hashed and hashed[0].is_file() else None
 
 
-@cache
+@functools.cache
 def _stage(target: Target) -> Any:
     if not Path(".dvc").is_dir():
         return None

@@ -27,7 +27,7 @@ def make(client: MlflowClient, experiment: str, one: Held, every: list[Held]) ->
     spent = costs.read(record)
     if spent.get("content") != held.content(record):
         spent = {}  # made elsewhere, or before: nothing is known of its time and its commit
-    tags = {**run.lineage(one.ancestors), **spent.get("code", {}), **run.process()}
+    tags = {**run.lineage(one.ancestors), **spent.get("code", {}), **run.process(), run.COPY: "true"}
     settings = (trained.settings if trained else {}) | one.settings
     trained_on = trained.inputs if trained else []
     card = run.Card(one.target, settings, tags, one.inputs, trained_on, _method_of(one, every))

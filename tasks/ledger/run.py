@@ -8,7 +8,7 @@ import platform
 import re
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from mlflow.entities import DatasetInput
 
 CONTENT = "dvc.content"
+TOKEN = "process.token"
+COPY = "process.copies"  # made of what DVC holds, not by the training itself
 BATCH_METRICS, BATCH_PARAMS = 1000, 100  # mlflow.utils.validation, as are the next two
 LONGEST_VALUE, LONGEST_DIGEST = 6000, 36
 DATA, SFT = Path("data/prepared"), Path("models/sft")
@@ -57,6 +59,22 @@ def create(client: MlflowClient, experiment: str, card: Card, started: int) -> s
     return client.create_run(
         experiment, start_time=started, tags=tags, run_name=card.target.record
     ).info.run_id
+
+
+def create_once(client: MlflowClient, experiment: str, card: Card, started: int, token: str) -> str:
+    """The run of this token, made unless an attempt whose answer was lost has made it; a second one goes away."""
+    if not of(client, experiment, token):
+        create(client, experiment, replace(card, tags=card.tags | {TOKEN: token}), started)
+    first, *others = of(client, experiment, token)
+    for other in others:  # MLflow's own client asks again where an answer is lost
+        client.delete_run(other)
+    return first
+
+
+def of(client: MlflowClient, experiment: str, token: str) -> list[str]:
+    """The runs that were made under this token."""
+    found = client.search_runs([experiment], f"tags.`{TOKEN}` = '{token}'")
+    return sorted(one.info.run_id for one in found)
 
 
 def describe(client: MlflowClient, run: str, card: Card) -> None:
@@ -107,7 +125,19 @@ def lineage(paths: Iterable[Path]) -> dict[str, str]:
 
 def process() -> dict[str, str]:
     """Tags by which a later process finds out that this one died without a word."""
-    return {"process.id": str(os.getpid()), "process.host": platform.node()}
+    named = {"process.id": str(os.getpid()), "process.host": platform.node()}
+    moment = began(os.getpid())
+    return named | ({"process.began": moment} if moment else {})
+
+
+def began(process: int) -> str | None:
+    """When a process here began, as no other with its number; None where it is gone, or the system does not say."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        fields = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] == "Z" else f"{boot} {fields[19]}"  # proc(5): fields 3, state, and 22, starttime
 
 
 def send(client: MlflowClient, run: str, lines: Iterable[Stamped], prefix: str) -> None:

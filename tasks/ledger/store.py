@@ -44,8 +44,9 @@ def shown() -> str:
 def opened() -> tuple[MlflowClient, str]:
     """A client and the experiment's id. Takes seconds, and raises whatever MLflow raises."""
     _silence()
-    if not os.environ.get("MLFLOW_TRACKING_URI"):
-        _create_once(database())
+    if (path := _file()) is not None:
+        # the user's own keeps its artifacts where MLflow would
+        _create_once(path, path.parent / "artifacts" if path == database() else None)
     from mlflow import MlflowClient
 
     client = MlflowClient(tracking_uri=uri())
@@ -53,7 +54,14 @@ def opened() -> tuple[MlflowClient, str]:
     return client, found.experiment_id if found else _experiment(client, None)
 
 
-def _create_once(path: Path) -> None:
+def _file() -> Path | None:
+    """The sqlite file that the address names, the user's own or ours; None for a server."""
+    scheme, _, path = uri().partition(":///")
+    path = path.partition("?")[0]
+    return Path(path).resolve() if scheme == "sqlite" and path not in ("", ":memory:") else None
+
+
+def _create_once(path: Path, artifacts: Path | None) -> None:
     """Two processes that create MLflow's database at once break it for good, and so may a kill in the middle.
 
     So one process creates it under another name, and the finished file is renamed into place.
@@ -65,7 +73,13 @@ def _create_once(path: Path) -> None:
         fresh = path.with_suffix(".new")
         fresh.unlink(missing_ok=True)
         # another process: an open sqlite connection must not see its file renamed
-        command = [sys.executable, "-m", "tasks.ledger.store", str(fresh), str(path.parent / "artifacts")]
+        command = [
+            sys.executable,
+            "-m",
+            "tasks.ledger.store",
+            str(fresh),
+            *([str(artifacts)] if artifacts else []),
+        ]
         made = subprocess.run(command, capture_output=True, text=True, env=_importable())
         if made.returncode:
             raise RuntimeError(f"MLflow could not create {path}: {made.stderr.strip()[-500:]}")
@@ -99,11 +113,12 @@ def _importable() -> dict[str, str]:
     }
 
 
-def _create(path: str, artifacts: str) -> None:
+def _create(path: str, artifacts: str | None = None) -> None:
     _silence()
     from mlflow import MlflowClient
 
-    _experiment(MlflowClient(tracking_uri=f"sqlite:///{path}"), Path(artifacts).as_uri())
+    place = Path(artifacts).as_uri() if artifacts else None
+    _experiment(MlflowClient(tracking_uri=f"sqlite:///{path}"), place)
 
 
 if __name__ == "__main__":

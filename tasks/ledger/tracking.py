@@ -9,12 +9,10 @@ of their own (view.py).
 
 from __future__ import annotations
 
-import os
-import platform
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.ledger import held, lock, rows, run, state, store
+from tasks.ledger import held, lock, rows, run, state, store, unended
 from tasks.ledger.forwarding import followed
 from tasks.ledger.run import CONTENT, Card
 from tasks.ledger.scratch import digest
@@ -42,6 +40,7 @@ def track() -> str:
     try:
         with lock.held(state.folder("locks") / "track"):  # two at once would make every run twice
             client, experiment = store.opened()
+            unended.settle(client, experiment, store.uri())
             known = _known(client, experiment)
             missing = [one for one in every if rows.content(one, every) not in known]
             for one in missing:
@@ -122,7 +121,8 @@ def _send_report(client: MlflowClient, experiment: str, known: dict[str, Run]) -
     content = _report()
     if content is None or content in known:
         return False
-    card = Card(Target("compare"), {}, {**run.lineage(held.Lock().ancestors("compare")), **run.process()})
+    tags = {**run.lineage(held.Lock().ancestors("compare")), **run.process(), run.COPY: "true"}
+    card = Card(Target("compare"), {}, tags)
     made = run.create(client, experiment, card, run.now())
     for path in (REPORT, KOREAN):
         if path.exists():
@@ -139,7 +139,7 @@ def _report() -> str | None:
 
 
 def _known(client: MlflowClient, experiment: str) -> dict[str, Run]:
-    """Contents -> the run they have; a run whose process died without a word is ended on the way."""
+    """Contents -> the run they have."""
     from mlflow.entities import ViewType
 
     found, token = {}, None
@@ -149,20 +149,6 @@ def _known(client: MlflowClient, experiment: str) -> dict[str, Run]:
         for one in page:
             if CONTENT in one.data.tags:
                 found[one.data.tags[CONTENT]] = one
-            if one.info.status == "RUNNING" and _is_dead(one.data.tags):
-                client.set_terminated(one.info.run_id, "FINISHED" if CONTENT in one.data.tags else "KILLED")
         token = page.token
         if not token:
             return found
-
-
-def _is_dead(tags: dict[str, str]) -> bool:
-    if tags.get("process.host") != platform.node() or not tags.get("process.id", "").isdecimal():
-        return False
-    try:
-        os.kill(int(tags["process.id"]), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        pass
-    return False

@@ -73,14 +73,14 @@ class Project:
         self.do("git", "init", "--quiet")
         self.do(sys.executable, "-m", "dvc", "init", "--quiet")
 
-    def do(self, *words: str, **more: str) -> subprocess.CompletedProcess:
+    def do(self, *words: str, seconds: float = 120, **more: str) -> subprocess.CompletedProcess:
         return subprocess.run(
             words,
             cwd=self.folder,
             env={**self.environment, **more},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=seconds,
         )
 
     def start(self, *words: str, **more: str) -> subprocess.Popen:
@@ -114,7 +114,7 @@ class Project:
         shutil.copy(source, target)
 
 
-def _wait(until: Callable[[], bool], seconds: float = 40.0) -> None:
+def _wait(until: Callable[[], bool], seconds: float = 120.0) -> None:
     end = time.monotonic() + seconds
     while not until():
         assert time.monotonic() < end, "it did not happen in time"
@@ -155,6 +155,14 @@ def project(_made: Path, tmp_path: Path) -> Project:
     return Project(tmp_path / "project")
 
 
+@pytest.fixture(scope="module")
+def shared(_made: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project for all tests of a module."""
+    folder = tmp_path_factory.mktemp("shared") / "project"
+    shutil.copytree(_made, folder)
+    return Project(folder)
+
+
 @pytest.fixture(scope="session")
 def two_creators(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
     """A .state/ whose MLflow store two processes created at once, and what each of them said."""
@@ -172,7 +180,7 @@ def two_creators(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[s
         )
         for _ in range(2)
     ]
-    said = [process.communicate(timeout=90) for process in both]
+    said = [process.communicate(timeout=300) for process in both]
     assert [process.returncode for process in both] == [0, 0], said
     return home, [out.strip() for out, _ in said]
 

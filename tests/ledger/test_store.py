@@ -29,6 +29,23 @@ def test_it_is_the_users_own_where_there_is_one_and_its_password_is_not_shown(
     assert store.shown() == "https://example.org/mlflow"
 
 
+@pytest.mark.parametrize(
+    ("address", "file"),
+    [
+        ("sqlite:////home/me/runs.db", "/home/me/runs.db"),
+        ("sqlite:////home/me/runs.db?timeout=9", "/home/me/runs.db"),
+        ("sqlite:///:memory:", None),
+        ("postgresql://db/mlflow", None),
+        ("http://127.0.0.1:5000", None),
+    ],
+)
+def test_a_users_own_sqlite_file_is_created_as_carefully(
+    monkeypatch: pytest.MonkeyPatch, address: str, file: str | None
+):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    assert store._file() == (Path(file) if file else None)
+
+
 def test_the_address_does_not_depend_on_the_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.delenv("GALLIM_STATE", raising=False)

@@ -147,6 +147,27 @@ def test_a_run_whose_process_died_is_ended():
     assert states == ["KILLED", "RUNNING"]
 
 
+def test_another_process_with_its_number_is_not_it():
+    """After a restart, and in containers always, numbers come again."""
+    client, experiment = store.opened()
+    mine = {"process.host": platform.node(), "process.id": str(os.getpid())}
+    tags = [mine | {"process.began": moment} for moment in ("another boot 123", run.began(os.getpid()))]
+    made = [client.create_run(experiment, tags=one).info.run_id for one in tags]
+    tracking.track()
+    assert [client.get_run(one).info.status for one in made] == ["KILLED", "RUNNING"]
+
+
+def test_a_copy_that_was_cut_short_goes_away_and_is_made_again():
+    client, experiment = store.opened()
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    tags = {"process.host": platform.node(), "process.id": str(gone.pid), run.COPY: "true"}
+    half = client.create_run(experiment, tags=tags, run_name="prepare").info.run_id
+    assert tracking.track().endswith("3 runs added, 0 were there")
+    assert client.get_run(half).info.lifecycle_stage == "deleted"
+    assert {one.info.status for one in runs().values()} == {"FINISHED"}
+
+
 def test_a_store_that_cannot_be_used_is_a_refusal(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "nonsense://me:secret@nowhere")
     with pytest.raises(Refusal, match="the store cannot be used") as told:
