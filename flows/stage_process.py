@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.ledger import lock, room
+from tasks.redaction import redacted
 
 POLL_SECONDS = 0.2
 GRACE_SECONDS = 8.0  # from SIGTERM to SIGKILL: a training ends its MLflow run and closes its files
@@ -57,7 +58,8 @@ def run(stage: str, told: Callable[[str], None], log: Path, seconds: float | Non
     clock = Clock(seconds, lambda: _kill([child]))
     try:
         with log.open("w", encoding="utf-8") as kept:
-            for line in child.stdout or ():
+            for said in child.stdout or ():
+                line = redacted(said)  # libraries quote addresses and headers
                 kept.write(line)
                 kept.flush()
                 line = line.rstrip()

@@ -20,6 +20,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from tasks.ledger import environment, state
+from tasks.redaction import redacted
 from tasks.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def main(words: Sequence[str]) -> int:
         trouble = _trouble(error, name)
         if trouble:
             return _refused(trouble)
-        traceback.print_exc()
+        print(redacted(traceback.format_exc()), file=sys.stderr, end="", flush=True)
         return FAILED
     return 0
 

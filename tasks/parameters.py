@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from reprlib import Repr
 from typing import Annotated, TypeVar
 
 from pydantic import Field, ValidationError, field_validator, model_validator
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
+from tasks.plain_yaml import loaded
 from tasks.refusal import Refusal
 from tasks.sections.asked import Duel, Feedback
 from tasks.sections.branches import Branches
@@ -20,6 +20,10 @@ from tasks.sections.trunk import Base, Judge, Pairs, Reward, Sample, Sft
 from tasks.settings import Compute, Section, Seed, Text, Tuning, nearest
 
 Known = TypeVar("Known", bound=Section)
+MOST_TOLD = 30  # wrong places of one file
+SHORT = Repr()  # of a value that is refused: it may be a book
+SHORT.maxstring = SHORT.maxother = 200
+SHORT.maxlevel, SHORT.maxlist, SHORT.maxdict = 3, 10, 10
 
 
 class Parameters(Section):
@@ -88,20 +92,20 @@ def read(path: Path = Path("params.yaml")) -> Parameters:
 
 def read_as(kind: type[Known], path: Path) -> Known:
     """The same of a file of another kind."""
+    return parse(kind, text_of(path), str(path))
+
+
+def text_of(path: Path) -> str:
+    """The file's text; a Refusal where there is none, or it is not UTF-8."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
         raise Refusal(str(path), f"cannot be read as YAML ({error})", "mend the file") from error
-    return parse(kind, text, str(path))
 
 
 def parse(kind: type[Known], text: str, place: str) -> Known:
     """The same of its text, which stands at `place`."""
-    try:
-        given = YAML(typ="safe", pure=True).load(text)
-    except YAMLError as error:
-        cause = " ".join(str(error).split())
-        raise Refusal(place, f"cannot be read as YAML ({cause})", "mend the file") from error
+    given = loaded(text, place)
     try:
         return kind.model_validate(given)
     except ValidationError as error:
@@ -118,9 +122,10 @@ def _told(error: ValidationError) -> str:
         kept = [part for i, part in enumerate(place) if not (part in tags and _chosen(place[:i]))]
         kept = [part for part in kept if part != "[key]"]  # pydantic's mark of a name, not of its value
         message = item["msg"].removeprefix("Value error, ")
-        shown = "" if isinstance(item["input"], dict) else f" (given: {item['input']!r})"
+        shown = "" if isinstance(item["input"], dict) else f" (given: {SHORT.repr(item['input'])})"
         lines.append(f"{'.'.join(kept) or 'top level'}: {message}{shown}")
-    return "; ".join(lines)
+    more = [f"and {len(lines) - MOST_TOLD} more"] if len(lines) > MOST_TOLD else []
+    return "; ".join([*lines[:MOST_TOLD], *more])
 
 
 def _chosen(place: list[str]) -> bool:

@@ -38,7 +38,7 @@ def nearest(name: object, known: Iterable[str]) -> str:
 class Section(BaseModel):
     """A frozen block of params.yaml; an unknown or missing name is an error that suggests the nearest one."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     @model_validator(mode="before")
     @classmethod

@@ -10,10 +10,9 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
 from tasks.ledger import device
+from tasks.plain_yaml import loaded
+from tasks.refusal import Refusal
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
@@ -63,8 +62,8 @@ def die_with_parent() -> None:
 
 def _glance(path: Path) -> dict[str, Any]:
     try:
-        given = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, YAMLError):
+        given = loaded(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, ValueError, Refusal):
         return {}
     return given if isinstance(given, dict) else {}
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import re
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.ledger.provenance import flat
 from tasks.ledger.scratch import digest
 from tasks.ledger.target import Target
+from tasks.redaction import redacted
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -211,5 +211,5 @@ def now() -> int:
 
 def cause(error: BaseException) -> str:
     """The first line of an error, without the password that an address in it may carry."""
-    words = str(error).strip().splitlines()
-    return re.sub(r"//[^/@\s]+@", "//", words[0] if words else type(error).__name__)[:200]
+    words = redacted(str(error)).strip().splitlines()
+    return (words[0] if words else type(error).__name__)[:200]

@@ -7,9 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from tasks.ledger import lock, state
+from tasks.redaction import redacted
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -37,8 +37,7 @@ def database() -> Path:
 
 def shown() -> str:
     """The store's address without the password that it may carry."""
-    parts = urlsplit(uri())
-    return uri() if not parts.username else f"{parts.scheme}://{parts.hostname or ''}{parts.path}"
+    return redacted(uri())
 
 
 def opened() -> tuple[MlflowClient, str]:
@@ -82,7 +81,7 @@ def _create_once(path: Path, artifacts: Path | None) -> None:
         ]
         made = subprocess.run(command, capture_output=True, text=True, env=_importable())
         if made.returncode:
-            raise RuntimeError(f"MLflow could not create {path}: {made.stderr.strip()[-500:]}")
+            raise RuntimeError(f"MLflow could not create {path}: {redacted(made.stderr.strip())[-500:]}")
         os.replace(fresh, path)
 
 

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from tasks.measures.pace import Pace
 from tasks.measures.verdicts import Verdicts, key_of
+from tasks.redaction import redacted
 from tasks.refusal import Refusal
 from tasks.sections.asked import EndpointTeacher
 
@@ -131,7 +132,7 @@ def _refusal(place: str, error: Exception) -> Refusal:
     if status in (401, 403):
         known = "this key" if os.environ.get(KEY) else "a request without a key"
         return Refusal(f"{place}.url", f"refuses {known} ({status})", f"set {KEY}; {KEPT}")
-    words = " ".join(str(error).split())[:200].replace(os.environ.get(KEY) or "\0", "...")
+    words = redacted(" ".join(str(error).split()))[:200]  # before it is cut, or half a key would stay
     if status is None:
         cause = f"cannot be reached ({words})"
         return Refusal(f"{place}.url", cause, f"start the server, or mend the address; {KEPT}")

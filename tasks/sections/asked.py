@@ -43,7 +43,8 @@ class EndpointTeacher(Section):
 
     kind: Literal["endpoint"]
     url: Annotated[
-        str, Field(pattern=r"^https?://[^\s@]+$", description="base address, mostly ending in /v1")
+        str,  # it stands in reports, in MLflow and in git: a user or a key in it would, too
+        Field(pattern=r"^https?://[^\s@?#]+$", description="base address, mostly ending in /v1"),
     ]
     model: Annotated[str, Field(min_length=1)]
     rubric: Annotated[

@@ -59,7 +59,8 @@ class Project:
 
     def make(self) -> None:
         folder, compiled = self.folder, shutil.ignore_patterns("__pycache__")
-        for name in ("__init__.py", "__main__.py", "refusal.py", "settings.py", "parameters.py"):
+        ground = ("parameters.py", "plain_yaml.py", "redaction.py", "refusal.py", "settings.py")
+        for name in ("__init__.py", "__main__.py", *ground):
             self._copy(ROOT / "tasks" / name, folder / "tasks" / name)
         for name in ("ledger", "methods", "sections"):
             shutil.copytree(ROOT / "tasks" / name, folder / "tasks" / name, ignore=compiled)

@@ -123,7 +123,8 @@ class Desk:
     def make(self) -> None:
         folder, compiled = self.folder, shutil.ignore_patterns("__pycache__")
         self.notes.mkdir(parents=True)
-        for name in ("__init__.py", "__main__.py", "refusal.py", "settings.py", "parameters.py"):
+        ground = ("parameters.py", "plain_yaml.py", "redaction.py", "refusal.py", "settings.py")
+        for name in ("__init__.py", "__main__.py", *ground):
             (folder / "tasks").mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / "tasks" / name, folder / "tasks" / name)
         for name in ("tasks/ledger", "tasks/methods", "tasks/sections", "flows"):
