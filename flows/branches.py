@@ -2,23 +2,45 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field
 from ruamel.yaml import YAML
 
 from tasks import parameters
+from tasks.plain_yaml import loaded
 from tasks.refusal import Refusal
-from tasks.settings import Setting, nearest
+from tasks.settings import FAMILIES, Section, Setting, nearest
 
 MORE = Path("assets/every-method.yaml")
 
 
+class More(Section):
+    """What that file holds."""
+
+    branches: Annotated[dict[str, dict[str, Any]], Field(description="by family and name")]
+
+
 def every(tree: Path) -> dict[str, Any]:
     """All of the tree's params.yaml, and the branches of every other method in it."""
-    given = _plain(_yaml(tree / "params.yaml"))
-    for family, entries in _plain(_yaml(tree / MORE)["branches"]).items():
+    given = of_params(tree)
+    return with_more(given, parameters.read_as(More, tree / MORE).branches, str(MORE))
+
+
+def of_params(tree: Path) -> dict[str, Any]:
+    """The tree's params.yaml as plain values; a Refusal where it is not valid."""
+    path = tree / "params.yaml"
+    parameters.read(path)
+    return _plain(loaded(parameters.text_of(path), str(path)))
+
+
+def with_more(given: dict[str, Any], more: Mapping[str, Mapping[str, Any]], place: str) -> dict[str, Any]:
+    """`given`, a params.yaml, with these entries too, by family; `place` is the file they stand in."""
+    for family, entries in more.items():
+        if family not in FAMILIES:
+            raise Refusal(f"{place}: branches", f"there is no family {family!r}", nearest(family, FAMILIES))
         given["branches"].setdefault(family, {})
-        given["branches"][family] |= entries
+        given["branches"][family] |= _plain(entries)
     return given
 
 
@@ -58,10 +80,6 @@ def write(given: Mapping[str, Any], tree: Path) -> None:
     with path.open("w", encoding="utf-8") as opened:
         YAML().dump(_plain(given), opened)
     parameters.read(path)
-
-
-def _yaml(path: Path) -> Any:
-    return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
 
 
 def _plain(given: Any) -> Any:

@@ -24,6 +24,7 @@ from pydantic import Field, model_validator
 
 from flows import branches, head, pipeline, trials, tuned, worktree
 from tasks import parameters
+from tasks.ledger.target import NAME
 from tasks.refusal import Refusal
 from tasks.settings import Section, Seed, Setting, Tuning
 
@@ -34,7 +35,10 @@ class Grid(Section):
     seed: Annotated[Seed, Field(description="of every trial's training; none of those that are compared")]
     split: Annotated[Literal["validation"], Field(description="whose documents decide")]
     trials: Annotated[int, Field(ge=1, description="of each branch")]
-    keep: Annotated[str | None, Field(description="where the best settings go, or null")]
+    keep: Annotated[
+        str | None,
+        Field(pattern=r"^assets/[\w-][\w.-]*\.yaml$", description="where the best settings go, or null"),
+    ]
     grid: Annotated[
         dict[str, dict[str, list[Setting]]],
         Field(min_length=1, description="by branch and dotted name the values; their product is tried"),
@@ -67,6 +71,8 @@ def main(words: list[str]) -> int:
                 "command line", "one grid file is needed", "python -m flows.grid assets/tuning.yaml"
             )
         path = Path(words[0])
+        if not NAME.fullmatch(path.stem):
+            raise Refusal(str(path), "is named by more than letters, digits, _ and -", "rename the file")
         grid = parameters.read_as(Grid, path)
         edition = hashlib.sha256(path.read_bytes()).hexdigest()[:6]
     except Refusal as refusal:

@@ -17,7 +17,6 @@ if __name__ == "__main__":  # before prefect is imported, which reads its settin
     local.start()
 
 from pydantic import Field
-from ruamel.yaml import YAML
 
 from flows import branches, cures, every, head, pipeline, worktree
 from flows.repository import git
@@ -61,14 +60,12 @@ def fill(tree: Path, level: float) -> None:
     """Nothing; the tree's params.yaml, which is HEAD's, has the branches of this level."""
     found = cures.read(tree / cures.FILE)
     rounds = parameters.read_as(Rounds, tree / FILE)
-    given = YAML(typ="safe", pure=True).load((tree / "params.yaml").read_text(encoding="utf-8"))
-    given = branches.changed(given, rounds.parameters, f"{FILE}: parameters")
+    given = branches.changed(branches.of_params(tree), rounds.parameters, f"{FILE}: parameters")
     if level:
         given["branches"] = {family: {} for family in given["branches"]} | {"pairs": _of(given, found.of)}
         given["tuning"] = {name: one for name, one in given["tuning"].items() if name == found.of}
     else:
-        for family, entries in rounds.branches.items():
-            given["branches"][family] |= entries
+        branches.with_more(given, rounds.branches, str(FILE))
     cures.put(found, given, level)
     branches.write(given, tree)
 

@@ -133,6 +133,8 @@ def _share(source: Path, target: Path) -> None:
     """
     if source == target or not source.exists():
         return
+    if source.resolve() in target.resolve().parents:
+        raise Refusal(f"own: {source}", "holds the whole project", "name a folder of its own for your files")
     if source.is_dir():
         shutil.copytree(source, target, copy_function=_copy, dirs_exist_ok=True)
     else:

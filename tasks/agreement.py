@@ -40,6 +40,8 @@ def run(
         raise Refusal(
             "command line", f"there is no judge {judge!r}", f"known are {known} (duel.judges of params.yaml)"
         )
+    if most is not None and most < 1:
+        raise Refusal("command line", f"--pairs is {most}", "ask for one or more, or leave it out")
     pairs = rated.read(Path(file), names, criterion)
     if most is not None and most < len(pairs):
         drawn = np.random.default_rng(every.duel.seed).permutation(len(pairs))[:most]

@@ -8,7 +8,7 @@ from typing import Any
 
 from tasks.ledger import compared, held
 from tasks.ledger.provenance import flat
-from tasks.ledger.target import Target, of_command
+from tasks.ledger.target import NAME, Target, of_command
 from tasks.measures import model_card
 from tasks.refusal import Refusal
 
@@ -19,7 +19,7 @@ STALE = "run `make run`, which compares what is here"
 def run(model: str) -> Path:
     """Where the card of `<branch>-<seed>` lies now; a Refusal where a file is not the one that dvc.lock holds."""
     branch, seed = Target("card", model=model).trained
-    if branch is None or seed is None:
+    if branch is None or seed is None or not NAME.fullmatch(model):
         raise Refusal(f"command line: {model}", "is no branch and seed", "say `python -m tasks card dpo-0`")
     lock = held.Lock()
     evaluated = _read(lock, held.METRICS / f"evaluate-{model}.json")

@@ -39,6 +39,7 @@ def run(pairs: Pairs, own: Own, text: Text) -> dict[str, float | int]:
         context = models.context_tokens(models.SFT)
         require_room("own.pairs", rows, ("chosen", "rejected"), tokenizer, text, context)
         leaks.require_none("own.pairs", [row["id"] for row in rows], [row["prompt"] for row in rows])
+    mended = dropped.pop("mended", None)
     folds = split(rows, pairs)
     OUT.mkdir(parents=True, exist_ok=True)
     for name, part in folds.items():
@@ -55,6 +56,7 @@ def run(pairs: Pairs, own: Own, text: Text) -> dict[str, float | int]:
     return {
         **{f"rows_{name}": len(part) for name, part in folds.items()},
         "planted": round(pairs.planted * len(folds["a"])),
+        **({} if mended is None else {"rows_mended": mended}),
         **{f"dropped_{reason}": count for reason, count in sorted(dropped.items())},
         **told(rows),
     }

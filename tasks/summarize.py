@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from tasks import parameters
-from tasks.corpus.cleaning import clean
+from tasks.corpus.cleaning import MENDED, clean
 from tasks.engine import models
 from tasks.engine.sampling import sample
 from tasks.engine.scoring import Scorer
@@ -17,12 +17,19 @@ from tasks.refusal import Refusal
 def run(model: str, file: str) -> None:
     """Prints the greedy summary of one text file, cleaned as the training documents were."""
     every = parameters.read()
+    if ".." in Path(model).parts:
+        raise Refusal(
+            "command line", f"--model {model!r} goes up", "name models/sft or models/<branch>-<seed>"
+        )
     try:
-        document, _ = clean(Path(file).read_bytes().decode("utf-8-sig"))
+        document, notes = clean(Path(file).read_bytes().decode("utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         raise Refusal(file, f"cannot be read as UTF-8 ({error})", "give a UTF-8 text file") from error
     if not document:
         raise Refusal(file, "holds no text", "give a file with a document")
+    mended = ", ".join(f"{name} {count}" for name, count in sorted(notes.items()) if name in MENDED)
+    if mended:
+        print(f"gallim: {file}: mended, as the training documents were: {mended}", file=sys.stderr)
     models.verified_manifest(Path(model))
     policy, tokenizer = models.load_policy(model, every.compute), models.load_tokenizer(model)
     prompt = encode_prompt(tokenizer, render(tokenizer, document, every.text))

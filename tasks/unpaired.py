@@ -35,6 +35,7 @@ def run(branch: str, entry: Any, own: Own, text: Text) -> dict[str, float | int 
         context = models.context_tokens(models.SFT)
         require_room("own.ratings", rows, ("completion",), tokenizer, text, context)
         leaks.require_none("own.ratings", [row["id"] for row in rows], [row["prompt"] for row in rows])
+    mended = dropped.pop("mended", None)
     good = sum(row["desirable"] for row in rows)
     if not 0 < good < len(rows):
         raise Refusal(
@@ -51,6 +52,7 @@ def run(branch: str, entry: Any, own: Own, text: Text) -> dict[str, float | int 
         "rows_good": good,
         "rows_bad": len(rows) - good,
         "prompts": len({row["prompt"] for row in rows}),
+        **({} if mended is None else {"rows_mended": mended}),
         **{f"dropped_{reason}": count for reason, count in sorted(dropped.items())},
     }
 

@@ -28,6 +28,9 @@ _STEPS = (
     ("blank_glyphs", re.compile("[\t\u3164\uffa0\u2800]"), " "),
     ("control_characters", re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f]"), ""),
 )
+MENDED = frozenset(
+    {*(name for name, _, _ in _STEPS), "not_nfc", "special_tokens"}
+)  # notes of what was changed
 _SENTENCE_END = re.compile(r"[.!?。！？…][\"'”’)\]」』]{0,3}(?=\s)|(?=\n)")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import json
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ import pyarrow.parquet as pq
 
 from tasks.refusal import Refusal
 
+PACKED = {".gz", ".bz2", ".xz", ".zst", ".zip", ".7z"}
 Line = tuple[int, dict[str, Any] | Refusal]  # a row's mapping, or why there is none
 
 CONVERT = "convert the file to UTF-8 (iconv -f CP949 -t UTF-8, say)"
@@ -30,13 +32,34 @@ def lines(path: Path) -> Iterator[Line]:
         yield from READERS[path.suffix.lower()](path)
 
 
+def files(path: Path, name: str) -> list[Path]:
+    """The files of rows in a folder by their names, or the one that the path is; `name` says where it was given.
+
+    A folder's other files are no rows; one whose rows would be left out (a subfolder, a packed file) is refused.
+    """
+    with readable(path):
+        inside = sorted(path.iterdir()) if path.is_dir() else [path]
+        found = [one for one in inside if one.suffix.lower() in READERS]
+        other = next((one for one in found if not one.is_file()), None)
+    if other is not None and path.is_dir():
+        raise Refusal(str(other), "is no file", f"put the files themselves into {path}")
+    if not found or other is not None:
+        raise Refusal(str(path), "holds no .jsonl, .csv or .parquet file", f"put your rows there ({name})")
+    packed = next((one for one in inside if PACKED & {end.lower() for end in one.suffixes}), None)
+    if packed is not None:
+        raise Refusal(str(packed), "is packed, and its rows would be left out", "unpack it, or take it away")
+    return found
+
+
 def columns(path: Path) -> list[str] | None:
     """The names in the file's header; None for jsonl, where each line has its own."""
     if path.suffix.lower() == ".jsonl":
         return None
     with readable(path):
         if path.suffix.lower() == ".parquet":
-            return pq.read_schema(path).names
+            names = pq.read_schema(path).names
+            _refuse_twice(names, str(path))
+            return names
         _refuse_foreign(path)
         return _header(path)
 
@@ -46,7 +69,7 @@ def readable(path: Path) -> Iterator[None]:
     """Makes a fault of the file system or of the format one line that names the file."""
     try:
         yield
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, ValueError, pa.ArrowException) as error:  # ValueError: a path with a NUL
         cause = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
         raise Refusal(str(path), f"cannot be read ({cause})", "mend or replace the file") from error
 
@@ -95,7 +118,7 @@ def _jsonl(path: Path) -> Iterator[Line]:
 def _object(raw: bytes, place: str) -> dict[str, Any] | Refusal:
     """The JSON object of a line; raw control characters pass here, cleaning counts them."""
     try:
-        value = json.loads(raw.decode("utf-8"), strict=False)
+        value = json.loads(raw.decode("utf-8"), strict=False, object_pairs_hook=_once)
     except UnicodeDecodeError as error:
         return Refusal(place, f"not UTF-8 (byte 0x{raw[error.start]:02x})", "convert the line to UTF-8")
     except (ValueError, RecursionError) as error:
@@ -103,6 +126,15 @@ def _object(raw: bytes, place: str) -> dict[str, Any] | Refusal:
     if isinstance(value, dict):
         return value
     return Refusal(place, f"not a JSON object ({type(value).__name__})", "write one JSON object a line")
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object; of a name that stands twice the first value would be lost without a word."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+        raise ValueError(f"the name {twice[:40]!r} stands twice")
+    return found
 
 
 def _csv(path: Path) -> Iterator[Line]:
@@ -143,15 +175,21 @@ def _header(path: Path) -> list[str]:
             raise Refusal(f"{path}:1", f"not CSV ({error})", "mend the quotes of the header") from error
     if not header:
         raise Refusal(str(path), "has no header", "name the columns in the first line")
-    twice = next((name for name in header if header.count(name) > 1), None)
-    if twice is not None:
-        raise Refusal(f"{path}:1", f"two columns are named {twice!r}", "rename one")
+    _refuse_twice(header, f"{path}:1")
     return header
+
+
+def _refuse_twice(names: list[str], place: str) -> None:
+    """Stops at two columns of one name, of which a row could hold one alone."""
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
+    if twice is not None:
+        raise Refusal(place, f"two columns are named {twice!r}", "rename one")
 
 
 def _parquet(path: Path) -> Iterator[Line]:
     number = 0
     with pq.ParquetFile(path) as file:
+        _refuse_twice(file.schema_arrow.names, str(path))
         for batch in file.iter_batches(batch_size=256):
             for value in _values(batch):
                 number += 1

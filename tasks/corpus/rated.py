@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tasks.corpus import formats
+from tasks.corpus.cleaning import clean
 from tasks.refusal import Refusal
 
 FORMS = (
@@ -64,7 +65,7 @@ def read(path: Path, names: Mapping[str, str], criterion: str | None) -> list[Ra
     ratings: dict[str, tuple[str, str | None, list[_Rated]]] = {}
     for place, row in _rows(path, names):
         document, reference = _text(row, "document", place), _reference(row, place)
-        name = str(row.get("id") or document)
+        name = str(document if row.get("id") in (None, "") else row["id"])
         if "preference" in row:
             found.append(_pair(row, name, document, reference, place))
         else:
@@ -133,7 +134,9 @@ def _each_with_each(
 
 def _reference(row: Mapping[str, Any], place: str) -> str | None:
     given = row.get("references")
-    if isinstance(given, list) and given:
+    if given is not None and not isinstance(given, list):
+        raise Refusal(f"{place}: references", "is no list", "name the column by --field reference=...")
+    if given:
         return _text({"references": given[0]}, "references", place)
     return _text(row, "reference", place) if "reference" in row else None
 
@@ -145,13 +148,15 @@ def _text(row: Mapping[str, Any], name: str, place: str) -> str:
         raise Refusal(
             f"{place}: {name}", "is not UTF-8, or holds half a character", "convert the row to UTF-8"
         )
+    if name == "document" and not clean(row[name])[0]:
+        raise Refusal(f"{place}: {name}", "is empty", "give the row its document, or take it out")
     return row[name]
 
 
 def _number(given: Any, place: str) -> float:
     try:
-        found = float(given)
-    except (TypeError, ValueError):
+        found = float("nan") if isinstance(given, bool) or "_" in str(given) else float(given)
+    except (TypeError, ValueError, OverflowError):
         found = float("nan")
     if not abs(found) < float("inf"):
         raise Refusal(place, f"is {given!r}", "write a number")

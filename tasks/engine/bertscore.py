@@ -123,7 +123,7 @@ def _batch(encoder: Encoder, texts: list[str]) -> list[Vectors]:
 def _tokenizer(directory: Path) -> PreTrainedTokenizerBase:
     try:
         return AutoTokenizer.from_pretrained(str(directory), trust_remote_code=False)
-    except (OSError, ValueError, KeyError) as error:
+    except models.FAULTS as error:
         cause = " ".join(str(error).split())[:300]
         raise Refusal(
             str(directory), f"holds no tokenizer that loads ({cause})", "add tokenizer.json"

@@ -24,10 +24,16 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from tasks.engine.foreign import manifest_of, require_safe, require_safetensors
 from tasks.refusal import Refusal
 from tasks.settings import Compute, HubModel
 
 MANIFEST = "manifest.json"
+# what transformers raises at a directory whose files are not what they should be; a field of another type, say
+FAULTS = (
+    *(OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, ImportError),
+    *(ZeroDivisionError, RuntimeError, SafetensorError),
+)
 BASE = Path("models/base")
 SFT = Path("models/sft")  # the start of every branch but those from the base, and the reference of all
 
@@ -108,7 +114,9 @@ def _load(
             output_loading_info=True,
             **options,
         )
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+    except FAULTS as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            raise
         cause = " ".join(str(error).split())[:300]
         raise Refusal(
             str(directory), f"cannot be loaded ({cause})", "use a standard transformers model directory"
@@ -125,9 +133,10 @@ def _load(
 
 def load_tokenizer(directory: str | Path) -> PreTrainedTokenizerBase:
     """The directory's tokenizer."""
+    require_safe(Path(directory))
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(directory), trust_remote_code=False)
-    except (OSError, ValueError, KeyError) as error:
+    except FAULTS as error:
         cause = " ".join(str(error).split())[:300]
         raise Refusal(
             str(directory), f"holds no tokenizer that loads ({cause})", "add tokenizer.json"
@@ -143,24 +152,6 @@ def context_tokens(directory: str | Path) -> int:
     """How many positions the directory's model has."""
     config = AutoConfig.from_pretrained(str(directory), trust_remote_code=False)
     return config.get_text_config().max_position_embeddings
-
-
-def require_safetensors(directory: Path) -> None:
-    """Nothing, or a Refusal when the directory is missing, or holds pickled weights or an adapter alone."""
-    if not directory.is_dir():
-        raise Refusal(
-            str(directory), "there is no such model directory", "check the path, or run the stage before"
-        )
-    if (directory / "adapter_config.json").exists():  # transformers would load its base from wherever it says
-        raise Refusal(
-            str(directory), "holds an adapter, not a model", "merge it with peft's model.merge_and_unload()"
-        )
-    if not any(directory.glob("*.safetensors")):
-        raise Refusal(
-            str(directory),
-            "holds no .safetensors file (pickled weights are not loaded: they can run code)",
-            "convert it with model.save_pretrained(path, safe_serialization=True)",
-        )
 
 
 def separate_pad(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
@@ -229,7 +220,7 @@ def verified_manifest(directory: Path) -> dict[str, Any]:
     path = directory / MANIFEST
     if not path.is_file():
         raise Refusal(str(directory), "has no manifest.json", "run the stage that writes it again: dvc repro")
-    manifest = json.loads(path.read_text(encoding="utf-8"))
+    manifest = manifest_of(path)
     found = file_hashes(directory)
     for name in sorted(manifest["files"].keys() | found.keys()):
         if manifest["files"].get(name) != found.get(name):

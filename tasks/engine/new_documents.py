@@ -55,7 +55,9 @@ def documents(
         )
     if isinstance(iterate.prompts, OwnDocuments):
         rows, dropped = own_documents(Path(own.unlabelled))
-        journal.say(f"{own.unlabelled}: {len(rows)} documents, left out: {dict(dropped)}")
+        mended = dropped.pop("mended", 0)
+        told = f"{len(rows)} documents, left out: {dict(dropped)}, rows that were mended: {mended}"
+        journal.say(f"{own.unlabelled}: {told}")
         return unlabelled(
             [Document(*row) for row in rows], iterate, similarity, number, f"put more into {own.unlabelled}"
         )

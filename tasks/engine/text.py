@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
 from tasks.refusal import Refusal
@@ -28,7 +29,13 @@ def render_chat(tokenizer: PreTrainedTokenizerBase, messages: list[dict[str, str
             "has no chat template",
             "give prompts as text, or use a chat model as base",
         )
-    return str(tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False))
+    try:
+        return str(tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False))
+    except (TemplateError, TypeError, ValueError) as error:  # of the template's own rules: roles in turn, say
+        cause = " ".join(str(error).split())[:200]
+        raise Refusal(
+            tokenizer.name_or_path, f"its chat template refuses the messages ({cause})", "mend the messages"
+        ) from error
 
 
 def encode_prompt(tokenizer: PreTrainedTokenizerBase, prompt: str) -> list[int]:

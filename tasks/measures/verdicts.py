@@ -36,7 +36,7 @@ class Verdicts:
 
     def keep(self, request: Mapping[str, Any], reply: str) -> None:
         """Nothing; when this returns the reply is on disk."""
-        self._add({"key": key_of(request), "model": str(request["model"]), "reply": reply})
+        self._add({"key": key_of(request), "model": str(request["model"]), "reply": _whole(reply)})
 
     def export(self, path: Path, requests: Iterable[Mapping[str, Any]]) -> None:
         """Nothing; the file is a new one that holds the replies to these, in an order that no arrival decides."""
@@ -69,12 +69,19 @@ def _text(line: Line) -> str:
 
 
 def _read(path: Path) -> dict[str, Line]:
-    """The file's lines by key; half a line is no verdict, and is asked for again."""
+    """The file's lines by key; half a line, or one that is none, is no verdict, and is asked for again."""
     found = {}
-    for text in path.read_bytes().split(b"\n") if path.exists() else []:
+    for text in path.read_bytes().split(b"\n") if path.is_file() else []:
         try:
             line = json.loads(text)
-            found[line["key"]] = {name: line[name] for name in ("key", "model", "reply")}
-        except (ValueError, TypeError, KeyError):
+            told = {name: line[name] for name in ("key", "model", "reply")}
+        except (ValueError, TypeError, KeyError, RecursionError):
             continue
+        if all(isinstance(part, str) and part == _whole(part) for part in told.values()):
+            found[told["key"]] = told
     return found
+
+
+def _whole(text: str) -> str:
+    """The text, U+FFFD for half a character, which no file could hold; a reply is what a stranger sends."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

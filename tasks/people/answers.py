@@ -58,15 +58,21 @@ class Log:
 def read(path: Path) -> list[Answer]:
     """Every whole line of the log, in order; a Refusal names one that is no answer."""
     found = []
-    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
+    try:
+        lines = path.read_bytes().split(b"\n")[:-1]
+    except OSError as error:
+        raise Refusal(str(path), f"cannot be read ({error.strerror})", "mend or remove it") from error
+    for number, line in enumerate(lines, start=1):
         try:
             answer = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise Refusal(f"{path}:{number}", f"is not JSON ({error})", CURE) from error
         whole = isinstance(answer, dict) and all(
             isinstance(answer.get(n), kind) for n, kind in FIELDS.items()
         )
-        if not whole or answer["verdict"] not in (*VERDICTS, UNDO):
+        if not whole or answer["verdict"] not in (*VERDICTS, UNDO) or answer["left"] not in ("a", "b"):
+            raise Refusal(f"{path}:{number}", "is no answer", CURE)
+        if isinstance(answer["seed"], bool) or answer["seed"] < 0:
             raise Refusal(f"{path}:{number}", "is no answer", CURE)
         found.append(answer)
     return found

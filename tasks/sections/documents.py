@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from tasks.settings import Count, Section, Seed, Share
+
+
+def _stays(given: str) -> str:
+    """The path: an absolute one, or one below the project, of which a run's worktree gets a copy."""
+    if ".." in PurePath(given).parts:
+        raise ValueError("goes up by `..`; give an absolute path, or one inside the project")
+    if not given.isprintable():
+        raise ValueError("holds a sign that no file name should have")
+    return given
+
+
+Place = Annotated[str, AfterValidator(_stays)]
 
 
 class Own(Section):
     """Where the user's own files are; DVC watches these paths, so a change of their bytes re-runs what reads them."""
 
-    documents: str
-    pairs: str
-    ratings: str
-    base: str
-    sft: str
-    reward: str
-    feedback: str
-    unlabelled: str
-    encoder: str
+    documents: Place
+    pairs: Place
+    ratings: Place
+    base: Place
+    sft: Place
+    reward: Place
+    feedback: Place
+    unlabelled: Place
+    encoder: Place
 
 
 class EmbeddedSource(Section):
