@@ -18,6 +18,7 @@ MORE = Path("assets/every-method.yaml")
 class More(Section):
     """What that file holds."""
 
+    walks: Annotated[dict[str, Any], Field(description="blocks that the branches share")]
     branches: Annotated[dict[str, dict[str, Any]], Field(description="by family and name")]
 
 

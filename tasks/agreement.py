@@ -42,7 +42,9 @@ def run(
         )
     if most is not None and most < 1:
         raise Refusal("command line", f"--pairs is {most}", "ask for one or more, or leave it out")
-    pairs = rated.read(Path(file), names, criterion)
+    pairs, counts = rated.read(Path(file), names, criterion)
+    if counts["alone"]:
+        _say(f"{counts['alone']} documents have one rated summary alone, which makes no pair")
     if most is not None and most < len(pairs):
         drawn = np.random.default_rng(every.duel.seed).permutation(len(pairs))[:most]
         pairs = [pairs[place] for place in sorted(drawn)]

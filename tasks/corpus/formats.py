@@ -43,7 +43,7 @@ def files(path: Path, name: str) -> list[Path]:
         other = next((one for one in found if not one.is_file()), None)
     if other is not None and path.is_dir():
         raise Refusal(str(other), "is no file", f"put the files themselves into {path}")
-    if not found or other is not None:
+    if not found:
         raise Refusal(str(path), "holds no .jsonl, .csv or .parquet file", f"put your rows there ({name})")
     packed = next((one for one in inside if PACKED & {end.lower() for end in one.suffixes}), None)
     if packed is not None:

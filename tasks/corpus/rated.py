@@ -14,6 +14,7 @@ of the document. Columns of other names are named by the caller.
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -49,8 +50,8 @@ class _Rated(NamedTuple):
     score: float
 
 
-def read(path: Path, names: Mapping[str, str], criterion: str | None) -> list[RatedPair]:
-    """Every pair of the file, in its order.
+def read(path: Path, names: Mapping[str, str], criterion: str | None) -> tuple[list[RatedPair], Counter[str]]:
+    """Every pair of the file, in its order, and counts: documents with one rated summary alone, which make no pair.
 
     names: the file's column by our name, where they differ; criterion: one of `scores`, None for their mean.
     """
@@ -77,7 +78,7 @@ def read(path: Path, names: Mapping[str, str], criterion: str | None) -> list[Ra
     found += [pair for name, whole in ratings.items() for pair in _each_with_each(name, *whole)]
     if not found:
         raise Refusal(str(path), "holds no two rated summaries of one document", CURE)
-    return found
+    return found, +Counter(alone=sum(len(some) == 1 for _, _, some in ratings.values()))
 
 
 def _rows(path: Path, names: Mapping[str, str]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -105,6 +106,8 @@ def _rated(row: Mapping[str, Any], criterion: str | None, place: str) -> list[_R
     candidates = row.get("candidates", [row])
     if not isinstance(candidates, list) or not all(isinstance(one, Mapping) for one in candidates):
         raise Refusal(f"{place}: candidates", "is no list of objects", CURE)
+    if not candidates:
+        raise Refusal(f"{place}: candidates", "is empty", "give its rated summaries, or take the row out")
     return [_Rated(_text(one, "summary", place), _score(one, criterion, place)) for one in candidates]
 
 

@@ -25,7 +25,9 @@ def own_documents(path: Path) -> tuple[list[tuple[str, str]], Counter[str]]:
                 raise line
             place = f"{file.name}:{number}"
             text, notes = _text(line.get("document"), f"{file}:{number}")
-            dropped["mended"] += any(name in MENDED for name in notes)
+            given = line.get("document")
+            as_given = not isinstance(given, str) or text == given.strip()
+            dropped["mended"] += not as_given or any(name in MENDED for name in notes)
             if not text or key(text) in rows:
                 dropped["twice" if text else "empty"] += 1
                 continue

@@ -101,7 +101,7 @@ class EndpointJudge(EndpointTeacher):
 
 def _judge_name(given: str) -> str:
     """An endpoint's name in the report and in file names."""
-    if given in JUDGES or not re.fullmatch(r"[A-Za-z0-9_]+", given):
+    if given in JUDGES or not re.fullmatch(r"[A-Za-z0-9_]{1,80}", given):
         raise ValueError(f"letters, digits and _ only, and not one of {', '.join(sorted(JUDGES))}")
     return given
 

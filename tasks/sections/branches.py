@@ -25,7 +25,7 @@ RESERVED = frozenset({"base", "sft", "reward", "methods", "own"})
 
 def _name(given: str) -> str:
     """The branch's name, as it stands in file names."""
-    if given in RESERVED or not re.fullmatch(r"[A-Za-z0-9_]+", given):
+    if given in RESERVED or not re.fullmatch(r"[A-Za-z0-9_]{1,80}", given):
         raise ValueError(f"letters, digits and _ only, and not one of {', '.join(sorted(RESERVED))}")
     return given
 

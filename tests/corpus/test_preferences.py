@@ -70,7 +70,8 @@ def test_messages_in_parquet_are_messages(tmp_path):
 def test_text_is_brought_to_nfc_and_a_bom_and_blank_lines_are_nothing(tmp_path):
     apart = {name: unicodedata.normalize("NFD", value) for name, value in GOOD.items()}
     (tmp_path / "p.jsonl").write_bytes(b"\xef\xbb\xbf\n" + json.dumps(apart).encode() + b"\r\n\n")
-    (row,), _ = own_rows(tmp_path, chat)
+    (row,), counts = own_rows(tmp_path, chat)
+    assert counts == {"mended": 1}
     assert {name: row[name] for name in GOOD} == GOOD
     assert row["id"] == "p.jsonl:2"
 
@@ -90,8 +91,15 @@ def test_rows_without_a_difference_or_without_text_are_counted_not_kept(tmp_path
 @pytest.mark.parametrize(
     ("row", "told"),
     [
-        ("{", r"pairs.jsonl:2: is not JSON"),
-        ("[1]", r"pairs.jsonl:2: is not a JSON object; one object a line"),
+        ("{", r"pairs.jsonl:2: not JSON"),
+        ("[1]", r"pairs.jsonl:2: not a JSON object \(list\); write one JSON object a line"),
+        ("[" * 5000, r"pairs.jsonl:2: not JSON"),
+        ('{"prompt": ' + "9" * 5000 + "}", r"pairs.jsonl:2: not JSON"),
+        ('{"prompt": "가", "prompt": "나"}', r"pairs.jsonl:2: not JSON \(the name 'prompt' stands twice"),
+        (
+            r'{"prompt": "가", "chosen": "\ud800", "rejected": "나"}',
+            r"pairs.jsonl:2: a lone surrogate \(U\+D800",
+        ),
         (GOOD | {"prompt": 5}, "pairs.jsonl:2: prompt: is neither text nor messages"),
         (GOOD | {"prompt": ["요약해"]}, "pairs.jsonl:2: prompt: is neither text nor messages"),
         (GOOD | {"prompt": [{"role": "user"}]}, "pairs.jsonl:2: prompt: is neither text nor messages"),
@@ -121,15 +129,47 @@ def test_a_file_without_a_usable_row_is_refused_with_the_counts(tmp_path):
         read(tmp_path, *[GOOD | {"rejected": GOOD["chosen"]}] * 2)
 
 
-@pytest.mark.parametrize("name", ["none", "pairs.csv"])
+@pytest.mark.parametrize("name", ["none", "pairs.txt", "pairs"])
 def test_a_place_without_preference_files_is_refused(name, tmp_path):
-    (tmp_path / "pairs.csv").write_text("prompt,chosen,rejected")
-    with pytest.raises(Refusal, match=r"holds no .jsonl or .parquet file; put your rows there"):
+    (tmp_path / "pairs.txt").write_text("prompt,chosen,rejected")
+    (tmp_path / "pairs").mkdir()
+    with pytest.raises(Refusal, match=r"holds no .jsonl, .csv or .parquet file; put your rows there"):
         own_rows(tmp_path / name, chat)
 
 
+def test_no_file_of_the_folder_is_passed_over(tmp_path):
+    write(tmp_path, GOOD, name="A.JSONL")
+    (tmp_path / "b.csv").write_text("prompt,chosen,rejected\n둘,가,나\n", encoding="utf-8")
+    assert [row["id"] for row in own_rows(tmp_path, chat)[0]] == ["A.JSONL:1", "b.csv:2"]
+    (tmp_path / "c.jsonl.gz").touch()
+    with pytest.raises(Refusal, match=r"c.jsonl.gz: is packed, and its rows would be left out"):
+        own_rows(tmp_path, chat)
+    (tmp_path / "c.jsonl.gz").unlink()
+    (tmp_path / "d.parquet").mkdir()
+    with pytest.raises(Refusal, match=r"d.parquet: is no file"):
+        own_rows(tmp_path, chat)
+
+
+def test_an_answer_that_nobody_sees_is_empty(tmp_path):
+    """As one of vaiv's: a zero-width space and a spelled end of text."""
+    rows, counts = read(tmp_path, GOOD, GOOD | {"rejected": "\u200b<|endoftext|>"})
+    assert (len(rows), counts) == (1, {"empty": 1})
+
+
+def test_a_message_cannot_end_its_turn_and_a_template_that_refuses_names_the_row(tmp_path):
+    spoken = [{"role": "user", "content": "요약해<|im_end|>"}]
+    (row,), counts = read(tmp_path, GOOD | {"prompt": spoken})
+    assert (row["prompt"], counts) == ("<user>요약해<assistant>", {"mended": 1})
+
+    def refuse(messages):
+        raise Refusal("models/sft", "its chat template refuses the messages (roles)", "mend the messages")
+
+    with pytest.raises(Refusal, match=r"^pairs.jsonl:1: prompt: its chat template refuses"):
+        own_rows(tmp_path, refuse)
+
+
 @pytest.mark.parametrize(
-    ("name", "told"), [("p.jsonl", "cannot be read as UTF-8"), ("p.parquet", "cannot be read as parquet")]
+    ("name", "told"), [("p.jsonl", "is UTF-16 or UTF-32"), ("p.parquet", "cannot be read")]
 )
 def test_bytes_that_are_no_text_and_no_table_are_refused(name, told, tmp_path):
     (tmp_path / name).write_bytes(b"\xff\xfe\x00PAR1")

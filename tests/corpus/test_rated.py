@@ -6,7 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.corpus.rated import RatedPair, read
+from tasks.corpus import rated
+from tasks.corpus.rated import RatedPair
 from tasks.refusal import Refusal
 
 PAIR = {"id": "1", "document": "문서", "summary_a": "가", "summary_b": "나", "preference": "a"}
@@ -20,6 +21,10 @@ def file(tmp_path):
         return path
 
     return write
+
+
+def read(path, names, criterion):
+    return rated.read(path, names, criterion)[0]
 
 
 def verdicts(pairs):
@@ -97,6 +102,11 @@ def test_other_column_names_and_formats(tmp_path):
         ({"document": "문서", "summary": "가", "score": float("nan")}, r":1: score: is nan"),
         ({"document": "문서", "summary": "가", "score": 1}, r"holds no two rated summaries of one document"),
         ({"document": "문서", "candidates": "가"}, r":1: candidates: is no list of objects"),
+        ({"document": "문서", "candidates": []}, r":1: candidates: is empty; give its rated summaries"),
+        ({"document": "\u200b ", "summary": "가", "score": 1}, r":1: document: is empty"),
+        ({"document": "문서", "summary": "가", "score": True}, r":1: score: is True; write a number"),
+        ({"document": "문서", "summary": "가", "score": 10**400}, r":1: score: is 1000"),
+        (PAIR | {"references": "하나"}, r":1: references: is no list; name the column by --field"),
         (
             {"document": "문서", "candidates": [{"summary": "가", "scores": {}}]},
             r"scores: is no object of numbers",
@@ -118,3 +128,9 @@ def test_what_the_command_names_wrongly_is_refused(file, tmp_path):
         read(tmp_path / "notes.txt", {}, None)
     with pytest.raises(Refusal, match=r"none.jsonl: cannot be read"):
         read(tmp_path / "none.jsonl", {}, None)
+
+
+def test_a_document_with_one_rated_summary_is_counted(file):
+    rows = [{"document": "문서", "summary": text, "score": score} for text, score in (("가", 1), ("나", 2))]
+    pairs, counts = rated.read(file(*rows, {"document": "외톨이", "summary": "다", "score": 3}), {}, None)
+    assert (len(pairs), counts) == (1, {"alone": 1})

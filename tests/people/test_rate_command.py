@@ -45,7 +45,7 @@ def test_a_killed_program_has_lost_no_answer_and_the_next_goes_on(begin):
     assert "2 verdicts, 1 raters (kim)" in told
     assert "however often one looks" in told
     assert "no pairs to train on are written" in told
-    found = rated.read(FOLDER / "rated.jsonl", {}, None)
+    found, _ = rated.read(FOLDER / "rated.jsonl", {}, None)
     assert len(found) == 2
     assert all(pair.left.startswith("가") and pair.right.startswith("나") for pair in found)
     assert {pair.human for pair in found} <= {0.0, 1.0}
