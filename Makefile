@@ -3,7 +3,7 @@ PYTHON ?= python3
 WORKERS = --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 PIP = .venv/bin/python -m pip install --constraint constraints.txt
 
-.PHONY: run run-all run-iterate tune sensitivity ui deploy test check bench chaos parallel base
+.PHONY: run run-all run-iterate tune sensitivity ui deploy test check bench chaos parallel fuzz audit base
 
 run: .venv/installed
 	@.venv/bin/python -m flows.pipeline
@@ -45,6 +45,18 @@ check: .venv/installed-dev
 # kills and starts again every stage and every method, and compares the bytes (docs/reliability.md)
 chaos: .venv/installed-dev
 	.venv/bin/python -m bench.chaos
+
+# ten thousand bad rows, files and settings through every reader; a table, and 1 where a good row is lost
+fuzz: .venv/installed-dev
+	@.venv/bin/python -m fuzz
+
+# docs/licences.md anew, and known vulnerabilities of the pinned packages by pip-audit, in an environment of its own
+audit: .venv/installed-dev .state/audit/bin/pip-audit
+	@.venv/bin/python -m audit .state/audit/bin/pip-audit
+
+.state/audit/bin/pip-audit:
+	$(PYTHON) -m venv .state/audit
+	.state/audit/bin/python -m pip install --quiet pip-audit==2.10.1
 
 # the core against TRL, in pairs; takes hours (python -m bench dpo, say, less)
 bench: .venv/installed-dev

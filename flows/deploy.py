@@ -18,6 +18,7 @@ from flows import form, graph
 from flows.repository import git
 from tasks import parameters
 from tasks.ledger import state
+from tasks.measures.model_card import plain
 from tasks.refusal import Refusal
 
 POOL = "gallim"
@@ -74,7 +75,7 @@ def register(client: SyncPrefectClient, root: Path) -> str:
 
 def _description(commit: str, subject: str) -> str:
     return (
-        f"The form shows `params.yaml` of commit `{commit}` ({subject}). After another commit of params.yaml or "
+        f"The form shows `params.yaml` of commit `{commit}` ({plain(subject)}). After another commit of params.yaml or "
         "of a method, `make deploy` renews it.\n\nA run works in a git worktree of that commit, not in your "
         "files, and ends as a DVC experiment: `dvc exp show`, `dvc exp apply NAME`."
     )

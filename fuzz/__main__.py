@@ -12,8 +12,8 @@ from pathlib import Path
 from fuzz import drawn, run, settings
 from tasks.refusal import Refusal
 
-EVERY = 2  # place in a file of settings
-EXAMPLES = 400  # rows that hypothesis draws for each door
+EVERY = 12  # place in a file of settings
+EXAMPLES = 200  # rows that hypothesis draws for each door
 
 
 def main() -> int:

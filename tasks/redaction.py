@@ -15,7 +15,7 @@ _ASKED = re.compile(
 )
 _HEADER = re.compile(
     r"\b((?:proxy-)?authorization|(?:x-)?api[-_]key)(['\"]?\s*[:=]\s*['\"]?(?:(?:bearer|basic|token)\s+)?)"
-    r"[^\s'\",;}]+",
+    r"[^\s'\",;&}]+",
     re.IGNORECASE,
 )
 _BEARER = re.compile(r"\b(bearer\s+)[\w.~+/=-]{8,}", re.IGNORECASE)

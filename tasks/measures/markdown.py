@@ -71,7 +71,13 @@ def _folded(summary: str, lines: Sequence[str]) -> Iterator[str]:
 
 
 def _m(text: str) -> str:
-    return escaping.escape(text, quote=False).replace("|", "\\|").replace("\n", " ").replace("_", "\\_")
+    return (
+        escaping.escape(text, quote=False)
+        .replace("|", "\\|")
+        .replace("\n", " ")
+        .replace("_", "\\_")
+        .replace("](", "]\\(")
+    )
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html as escaping
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -96,12 +97,13 @@ def _body(facts: Facts) -> str:
         f"the branch `{facts.branch}` of a comparison of preference-tuning methods. {NO_LICENCE}",
         "## How it compares",
         "\n".join(f"- {sentence}" for sentence in _sentences(facts)),
-        *(f"**Warning:** {one['text']}" for one in found["warnings"] if one["branch"] == facts.branch),
+        *(f"**Warning:** {plain(one['text'])}" for one in found["warnings"] if one["branch"] == facts.branch),
         "## Scores",
         _table(["measure", *DECODINGS], _score_rows(facts)),
         f"{facts.scores['rows']} documents of the split `{facts.split}`. {LIMITS}",
         "## Data",
-        f"{_data(facts)}: {facts.rows['rows_train']} rows to train on, {facts.rows['rows_validation']} to validate, "
+        f"{plain(_data(facts))}: {facts.rows['rows_train']} rows to train on, "
+        f"{facts.rows['rows_validation']} to validate, "
         f"{facts.rows['rows_test']} to test. The method knows: {branch['information']}.",
         "## Settings",
         _table(["setting", "value"], [[name, str(value)] for name, value in facts.settings.items()]),
@@ -154,4 +156,10 @@ def _data(facts: Facts) -> str:
 
 def _table(header: list[str], rows: list[list[str]]) -> str:
     lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+    return "\n".join(f"| {' | '.join(map(plain, line))} |" for line in lines)
+
+
+def plain(text: str) -> str:
+    """A text of data as text in Markdown: no HTML, no link, no end of its cell."""
+    escaped = escaping.escape(" ".join(text.split()), quote=False)
+    return escaped.replace("|", "\\|").replace("](", "]\\(")

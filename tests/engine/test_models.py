@@ -116,11 +116,13 @@ def test_a_directory_without_a_manifest_is_refused(own):
 
 
 def test_pickled_weights_are_refused_unread(own, compute):
-    weights = models.SFT / "model.safetensors"
+    """Beside good weights, too."""
     (models.SFT / "pytorch_model.bin").write_bytes(b"cos\nsystem\n(S'touch models/executed'\ntR.")
-    weights.unlink()
-    with pytest.raises(Refusal, match="pickled weights are not loaded: they can run code"):
-        models.load_policy(models.SFT, compute)
+    for load in (lambda name: models.load_policy(name, compute), models.load_tokenizer):
+        with pytest.raises(
+            Refusal, match=r"pytorch_model.bin: may be a pickle, and to load one runs its code"
+        ):
+            load(models.SFT)
     assert not Path("models/executed").exists()
 
 
@@ -134,7 +136,12 @@ def test_a_models_own_code_is_never_run(own, compute):
         "auto_map": {"AutoConfig": "evil.Config", "AutoModelForCausalLM": "evil.Model"},
     }
     path.write_text(json.dumps(config))
-    with pytest.raises(Refusal, match=r"models/sft: cannot be loaded .* standard transformers model"):
+    with pytest.raises(Refusal, match=r"models/sft/evil.py: is code of the model's own, which is never run"):
+        models.load_policy(models.SFT, compute)
+    (models.SFT / "evil.py").unlink()
+    with pytest.raises(
+        Refusal, match=r"models/sft/config.json: asks for code of the model's own \(auto_map\)"
+    ):
         models.load_policy(models.SFT, compute)
     assert not Path("models/executed").exists()
 
