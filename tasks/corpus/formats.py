@@ -45,6 +45,8 @@ def files(path: Path, name: str) -> list[Path]:
         raise Refusal(str(other), "is no file", f"put the files themselves into {path}")
     if not found:
         raise Refusal(str(path), "holds no .jsonl, .csv or .parquet file", f"put your rows there ({name})")
+    for one in found:
+        refuse_unnamed(one)
     packed = next((one for one in inside if PACKED & {end.lower() for end in one.suffixes}), None)
     if packed is not None:
         raise Refusal(str(packed), "is packed, and its rows would be left out", "unpack it, or take it away")
@@ -62,6 +64,14 @@ def columns(path: Path) -> list[str] | None:
             return names
         _refuse_foreign(path)
         return _header(path)
+
+
+def refuse_unnamed(path: Path) -> None:
+    """Stops at a file whose name is not UTF-8: its rows' places could stand in no report."""
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise Refusal(str(path), "has a name that is not UTF-8", "rename the file") from error
 
 
 @contextmanager

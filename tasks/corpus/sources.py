@@ -56,6 +56,7 @@ def _dialogue(dialogue: Any, place: str, split: str) -> Record:
 def _files(source: FileSource, documents: Path) -> Iterator[Record | Refusal]:
     found = list(_paths(documents, source.split.by == "given"))
     for _, path in found:  # a wrong name stops here, before any file is read through
+        formats.refuse_unnamed(path)
         known = formats.columns(path)
         if known is not None:
             _refuse_missing(str(path), source.fields, known, nested=True)
@@ -69,7 +70,9 @@ def _files(source: FileSource, documents: Path) -> Iterator[Record | Refusal]:
 
 def _paths(documents: Path, given: bool) -> Iterator[tuple[str | None, Path]]:
     """The files to read, each with its split; a folder's in order of name."""
-    if not documents.exists():
+    with formats.readable(documents):  # its name may be longer than any
+        there = documents.exists()
+    if not there:
         raise Refusal(
             str(documents), "does not exist", "put your files there, or name their path in own.documents"
         )

@@ -1,5 +1,6 @@
 """Bad rows, files and settings through every door, as `make fuzz` does it, with fewer of the settings."""
 
+import os
 from collections import Counter
 
 import pytest
@@ -78,3 +79,15 @@ def test_the_cases_are_the_same_each_time():
 def test_any_row_between_good_ones(door: Door, data, tmp_path_factory):
     bad = data.draw(drawn.row(door))
     assert drawn.outcome(door, tmp_path_factory.getbasetemp(), bad) not in doors.FAULTS
+
+
+@pytest.mark.parametrize(
+    "door", [door for door in DOORS if door.name in ("documents", "own pairs", "unlabelled")]
+)
+def test_a_file_whose_name_no_report_could_hold_is_refused(door, tmp_path):
+    path = tmp_path / os.fsdecode(b"\xff.jsonl")
+    path.write_bytes(doors.line_of(door.good(1)))
+    with pytest.raises(Refusal, match=r"udcff.jsonl: has a name that is not UTF-8; rename the file"):
+        door.read(tmp_path)
+    with pytest.raises(Refusal):
+        door.read(tmp_path / ("x" * 300 + ".jsonl"))
