@@ -35,9 +35,11 @@ def findings(seen: Seen) -> Iterator[Finding]:
     except Refusal as refusal:
         yield refused("pairs", refusal)
         return
+    mended = dropped.pop("mended", 0)
     left = ", ".join(f"{count} {reason}" for reason, count in sorted(dropped.items())) or "none"
     level = warning if dropped else (lambda *given, **numbers: note(*given[:3], **numbers))
-    cause = f"{len(rows)} pairs; left out: {left}"
+    told = f"{len(rows)} pairs, {mended} of them mended" if mended else f"{len(rows)} pairs"
+    cause = f"{told}; left out: {left}"
     yield level("pairs", seen.given.own.pairs, cause, "mend these rows, or leave them out", rows=len(rows))
     yield from _content(seen, seen.given.own.pairs, rows)
 
