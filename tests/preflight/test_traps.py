@@ -62,7 +62,7 @@ TRAININGS = {
 COMPLAINTS = {
     "a checkpoint that was written half": [
         "engine/test_models.py::test_a_save_that_is_killed_leaves_no_half_directory_and_can_be_repeated",
-        "ledger/test_scratch.py::test_a_checkpoint_that_a_kill_cut_short_is_removed",
+        "engine/test_checkpoints.py::test_one_that_is_not_whole_is_removed_with_a_line_and_the_one_before_is_used",
     ],
     "a training that resumes elsewhere": [
         f"{FITTING}::test_a_training_that_resumes_ends_in_the_same_bits",
