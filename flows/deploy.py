@@ -18,7 +18,7 @@ from flows import form, graph
 from flows.repository import git
 from tasks import parameters
 from tasks.ledger import state
-from tasks.measures.model_card import plain
+from tasks.measures.quoted import plain
 from tasks.refusal import Refusal
 
 POOL = "gallim"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import html as escaping
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tasks.measures import tables, words
 from tasks.measures.evaluations import DECODINGS, SFT
+from tasks.measures.quoted import plain
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult
@@ -157,9 +157,3 @@ def _data(facts: Facts) -> str:
 def _table(header: list[str], rows: list[list[str]]) -> str:
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(f"| {' | '.join(map(plain, line))} |" for line in lines)
-
-
-def plain(text: str) -> str:
-    """A text of data as text in Markdown: no HTML, no link, no end of its cell."""
-    escaped = escaping.escape(" ".join(text.split()), quote=False)
-    return escaped.replace("|", "\\|").replace("](", "]\\(")

@@ -17,6 +17,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+QUOTED = "tasks/measures/quoted.py"  # by flows/deploy.py
 STAGE = '''
 import json, os, time, zlib
 from pathlib import Path
@@ -129,7 +130,8 @@ class Desk:
             shutil.copy(ROOT / "tasks" / name, folder / "tasks" / name)
         for name in ("tasks/ledger", "tasks/methods", "tasks/sections", "flows"):
             shutil.copytree(ROOT / name, folder / name, ignore=compiled)
-        for name in ("params.yaml", ".gitignore", ".dvcignore"):
+        (folder / "tasks/measures").mkdir()
+        for name in ("params.yaml", ".gitignore", ".dvcignore", "tasks/measures/__init__.py", QUOTED):
             shutil.copy(ROOT / name, folder / name)
         for name, text in (("toy", STAGE), ("sft", SFT), ("align", ALIGN), ("compare", COMPARE)):
             (folder / "tasks" / f"{name}.py").write_text(text)
