@@ -11,6 +11,7 @@ import pytest
 from tasks import rate
 from tasks.__main__ import main
 from tasks.corpus import rated
+from tasks.corpus.cleaning import clean
 from tasks.people import subjects
 from tasks.people.answers import Log
 from tasks.people.questions import drawn
@@ -132,5 +133,5 @@ def test_samples_become_pairs_that_the_stage_takes_and_no_evaluated_document_is_
     assert counted == len(subject.questions)
     rows = pq.read_table("data/pairs/a.parquet").to_pylist()
     assert {row["prompt"]: row["chosen"] for row in rows}.items() <= {
-        subject.render(document): text for document, text in chosen.items()
+        subject.render(document): clean(text)[0] for document, text in chosen.items()
     }.items()
