@@ -246,7 +246,7 @@ class Desk:
 def wait() -> Callable[..., None]:
     """`wait(until)` returns once until() is true."""
 
-    def wait(until: Callable[[], bool], seconds: float = 90.0) -> None:
+    def wait(until: Callable[[], bool], seconds: float = 300.0) -> None:
         end = time.monotonic() + seconds
         while not until():
             assert time.monotonic() < end, "it did not happen in time"

@@ -208,7 +208,7 @@ def test_cancel_kills_all_within_ten_seconds_and_retry_goes_on_from_the_checkpoi
 
     desk.release("dpo-0")
     desk.retry(run)
-    wait(lambda: desk.state(run) == "Completed", 60)
+    wait(lambda: desk.state(run) == "Completed")
     assert desk.trained("dpo-0") == [0, 10]
     assert runs_left(desk) == []
 
@@ -240,7 +240,7 @@ def test_a_killed_worker_takes_its_run_along_and_a_new_one_retries_it(desk, wait
     wait(lambda: desk.processes("prefect", "worker", "start"))
     wait(lambda: desk.state(run) != "Running")
     desk.retry(run)
-    wait(lambda: desk.state(run) == "Completed", 60)
+    wait(lambda: desk.state(run) == "Completed")
     assert desk.trained("dpo-0") == [0, 10]
 
 
