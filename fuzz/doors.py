@@ -186,16 +186,21 @@ def require_told(refusal: Refusal) -> None:
     str(refusal).encode("utf-8")
 
 
+def refused(refusal: Refusal) -> str:
+    """REFUSED, or BARE where it is not told as it should be."""
+    try:
+        require_told(refusal)
+    except (AssertionError, UnicodeError):
+        return BARE
+    return REFUSED
+
+
 def outcome(door: Door, path: Path, good: Sequence[Row], bad: Row | None = None) -> str:
     """What became of the bad case in the file: one of the words above; `bad` is its row where it is one."""
     try:
         rows, counts = door.read(path)
     except Refusal as refusal:
-        try:
-            require_told(refusal)
-        except (AssertionError, UnicodeError):
-            return BARE
-        return REFUSED
+        return refused(refusal)
     except AssertionError:
         return BARE
     except Exception:

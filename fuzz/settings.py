@@ -8,7 +8,7 @@ from typing import Any
 
 from flows import branches, cures, grid, iterate, tuned
 from fuzz import parameter_files
-from fuzz.doors import BARE, KEPT, LOST, REFUSED, TRACEBACK, require_told
+from fuzz.doors import KEPT, LOST, TRACEBACK, refused
 from fuzz.run import Tally
 from tasks import parameters
 from tasks.refusal import Refusal
@@ -41,11 +41,7 @@ def outcome(read: Read, path: Path, kind: str) -> str:
     try:
         read(path)
     except Refusal as refusal:
-        try:
-            require_told(refusal)
-        except (AssertionError, UnicodeError):
-            return BARE
-        return REFUSED
+        return refused(refusal)
     except Exception:
         return TRACEBACK
     return LOST if kind in MUST and read is READERS["params.yaml"] else KEPT

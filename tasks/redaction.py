@@ -9,7 +9,7 @@ HIDDEN = "***"
 SHORTEST = 6  # characters; to hide a shorter value would hide words that merely look like it
 NAMES = re.compile(r"(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD|AUTH|AUTH_STRING|CREDENTIALS?)$")  # of variables
 
-_USER = re.compile(r"(?<=://)[^/\s]*@")  # user:password@, up to the last @ before a slash
+_USER = re.compile(r"(?<=//)[^/\s]*@")  # user:password@, up to the last @ before a slash
 _ASKED = re.compile(
     r"([?&;][^=&;\s]*(?:key|token|secret|passw|auth|sig)[^=&;\s]*=)[^&;\s'\"]+", re.IGNORECASE
 )
@@ -25,10 +25,14 @@ def redacted(text: str) -> str:
     """The text with *** for each key in it, in addresses, in headers, or of the environment; no user in an address."""
     for value in _known():
         text = text.replace(value, HIDDEN)
-    text = _USER.sub("", text)
-    text = _ASKED.sub(rf"\g<1>{HIDDEN}", text)
+    text = _ASKED.sub(rf"\g<1>{HIDDEN}", nobody(text))
     text = _HEADER.sub(rf"\g<1>\g<2>{HIDDEN}", text)
     return _BEARER.sub(rf"\g<1>{HIDDEN}", text)
+
+
+def nobody(text: str) -> str:
+    """The text without users and passwords in its addresses: the same in every environment."""
+    return _USER.sub("", text)
 
 
 def _known() -> list[str]:

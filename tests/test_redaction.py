@@ -4,7 +4,7 @@ import pytest
 
 from tasks import __main__ as entry
 from tasks.measures.endpoint import _refusal
-from tasks.redaction import redacted
+from tasks.redaction import nobody, redacted
 from tasks.refusal import LONGEST, Refusal
 
 KEY = "sk-proj-0123456789abcdef"
@@ -74,3 +74,9 @@ def test_a_traceback_tells_no_key(monkeypatch, capsys):
     said = capsys.readouterr().err
     assert "RuntimeError: cannot reach https://host with ***" in said
     assert KEY not in said
+
+
+def test_a_password_with_an_at_sign_is_taken_whole_from_what_a_receipt_keeps():
+    assert nobody("own: {base: 'https://me:se@cret@example.org/x'}") == (
+        "own: {base: 'https://example.org/x'}"
+    )

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,11 +19,11 @@ from ruamel.yaml import YAML
 from tasks.ledger import artifacts, costs, held, lock, machine, receipts, state, version
 from tasks.ledger.receipts import Receipt
 from tasks.ledger.target import of_command
+from tasks.redaction import nobody
 
 FLOW_RUN = "GALLIM_FLOW_RUN"  # the environment variable by which a flow tells its own id
 LOCK, PARAMS, COMPARISON = Path("dvc.lock"), Path("params.yaml"), Path("reports/comparison.json")
 SHOWN = 8  # characters of the key in a receipt's name
-PASSWORD = re.compile(r"//[^/@\s]+@")
 
 
 def leave(mlflow: Mapping[str, Any]) -> Receipt | None:
@@ -58,11 +57,6 @@ def told(left: Receipt | None) -> str:
     return f"receipt: {left.path} ({len(left.stages)} stages, {len(left.files)} files)"
 
 
-def redacted(text: str) -> str:
-    """The text without the name and password that an address in it may carry."""
-    return PASSWORD.sub("//", text)
-
-
 def _content(
     key: str, now: datetime, flow_run: str | None, mlflow: dict[str, Any], stages: list[dict[str, Any]]
 ) -> dict[str, Any]:
@@ -76,7 +70,7 @@ def _content(
         "git": {"sha": tags.get("git.sha"), "dirty": tags.get("git.dirty"), "changed": version.changes()},
         "mlflow": mlflow,
         "environment": machine.described(compute_of(text)),
-        "params": {"sha256": artifacts.sha256_of(text), "text": redacted(text)},
+        "params": {"sha256": artifacts.sha256_of(text), "text": nobody(text)},
         "lock_sha256": artifacts.of_file(LOCK).sha256,
         "stages": stages,
         "headline": headline(),
@@ -107,7 +101,7 @@ def _stage(name: str, entry: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": name,
         "current": True,
-        "cmd": redacted(str(entry["cmd"])),
+        "cmd": nobody(str(entry["cmd"])),
         "params_sha256": artifacts.sha256_of(entry.get("params", {})),
         "deps": {dep["path"]: dep.get("md5") for dep in entry.get("deps", [])},
         "outs": outs,
